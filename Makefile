@@ -1,0 +1,55 @@
+# prerank: `make run` trains, measures and reports on real data; `make test` runs all tests; `make help` lists the rest.
+
+CC       ?= gcc
+BUILD    ?= build
+OPT      ?= -O3 -g
+SAN      ?=
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wvla -Wconversion -Werror
+CPPFLAGS += -I. -D_GNU_SOURCE
+CFLAGS   += -std=c11 $(OPT) $(SAN) $(WARN) -ffp-contract=fast -fno-math-errno -fno-trapping-math -pthread
+LDFLAGS  += $(SAN) -pthread
+LDLIBS   += -lopenblas -lyaml -lcsv -ljansson -lxxhash -lzstd -lz -lm
+
+MODULES  := base metrics data nn variants serve bench
+SRC      := $(foreach m,$(MODULES),$(sort $(wildcard $(m)/*.c $(m)/*/*.c)))
+LIB_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out bench/main.c bench/peers/%,$(SRC)))
+LIB      := $(BUILD)/libprerank.a
+PROGRAM  := $(BUILD)/prerank
+
+# one test program a module: tests/<module>/*.c
+TESTS    := $(foreach m,$(MODULES),$(if $(wildcard tests/$(m)/*.c),$(BUILD)/tests/$(m)))
+
+.PHONY: all run test test-all bench lint format clean help setup
+all: $(PROGRAM)
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(PROGRAM): $(BUILD)/obj/bench/main.o $(LIB)
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Criterion's macros are not clean under the strict warnings, so tests are compiled with the plain ones.
+TEST_CFLAGS := -std=c11 -O1 -g $(SAN) -Wall -Wextra -Werror -pthread
+.SECONDEXPANSION:
+$(BUILD)/tests/%: $$(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$$(wildcard tests/%/*.c)) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -lcriterion $(LDLIBS) -o $@
+$(BUILD)/obj/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
+
+test: $(PROGRAM) $(TESTS) ## build and run all tests
+	@set -e; for t in $(TESTS); do echo "== $$t"; $$t --short-filename; done
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
