@@ -1,0 +1,30 @@
+/* synth.h: a synthetic log with planted truth, as a source of rows.
+ *
+ *     synthetic: {rows: 1M, users: 10000, items: 2000, seed: 1,
+ *                 user_fields: [8, 4, 2], item_fields: [8, 4, 2],      planted strength of each field (logit scale /10), >= 0
+ *                 pair_effects: 2, pair_strength: 1.0,                 number of planted user x item value-pair effects
+ *                 noise_user_fields: 2, noise_item_fields: 2, vocab: 50, zipf: 1.0, positive_rate: 0.3, drift: 0}
+ *
+ * Columns: user_id, item_id, ts (strictly rising), u0..uN, i0..iN (planted), nu0.., ni0.. (noise), label, bayes_p.
+ * logit p = b + sum_f strength_f * w_f[value] + sum_pairs pair_strength * W_k[user value, item value] (+ drift * t * w'),
+ * w ~ N(0,1) fixed by the seed; a user's or item's field values are fixed; items are drawn Zipf(zipf), users uniformly.
+ * label ~ Bernoulli(p), bayes_p = p: no model can have a higher expected AUC than bayes_p itself.
+ * Row r depends only on (seed, r): any range can be made again. 100 M rows stream in constant memory.
+ */
+#ifndef PRERANK_DATA_SYNTH_H
+#define PRERANK_DATA_SYNTH_H
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/opt.h"
+#include "data/source.h"
+
+struct synth_options {
+    int64_t rows, users, items, seed, vocab, noise_user_fields, noise_item_fields, pair_effects;
+    struct opt_doubles user_fields, item_fields;
+    double pair_strength, zipf, positive_rate, drift;
+};
+extern const struct opt synth_opts[];
+/* `map` may be NULL (all defaults). */
+int synth_open(const struct conf *map, struct source **out, struct err *e);
+
+#endif
