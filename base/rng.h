@@ -1,6 +1,6 @@
 /* rng.h: random numbers that depend on nothing but their seed and stream.
  *
- *     struct rng r = rng_init(seed, RNG_STREAM("dropout") + step);
+ *     struct rng r = rng_init(seed, rng_stream("dropout") + step);
  *     double u = rng_uniform(&r);
  *
  * Generator: xoshiro256** seeded by splitmix64 (Blackman & Vigna, https://prng.di.unimi.it). rng_hash() is splitmix64's
