@@ -113,7 +113,7 @@ static double difference(const struct pair *user, size_t users) {
     return a.part / a.weight - b.part / b.weight;
 }
 
-/* The observed sample counts as one resample more (Davison & Hinkley 1997, eq. 4.11), so p is never 0. */
+/* The observed sample counts as one resample more (Davison & Hinkley 1997, ch. 4), so p is never 0. */
 static double two_sided_p(const double *value, size_t resamples) {
     size_t low = 0, high = 0;
     for (size_t r = 0; r < resamples; r++) {

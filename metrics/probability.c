@@ -10,8 +10,8 @@ double metric_logloss(const float *p, const uint8_t *label, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
         if (!is_probability(p[i])) return NAN;
-        double likelihood = label[i] ? (double)p[i] : 1 - (double)p[i];
-        sum -= log(fmin(fmax(likelihood, least), 1 - least));
+        double q = fmin(fmax((double)p[i], least), 1 - least);
+        sum -= log(label[i] ? q : 1 - q);
     }
     return sum / (double)n;
 }

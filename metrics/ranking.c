@@ -2,6 +2,7 @@
 #include "metrics/rows.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* discount[j] = sum of 1/log2(i+2) over the first j positions. */
 static void fill_discounts(double *discount, size_t n) {
@@ -81,9 +82,10 @@ int metric_ranker_recall(const float *pre, const float *ranker, size_t n, size_t
     if (m > n) m = n;
     if (m == 0) return 0;
     struct row *rows = rows_alloc(n);
-    unsigned char *passed = calloc(n, 1);
+    unsigned char *passed = reallocarray(NULL, n, 1);
     int bad = rows && passed ? 0 : -1;
     if (!bad) {
+        memset(passed, 0, n);
         const struct row *best = best_first(rows, pre, n);
         for (size_t i = 0; i < k; i++) passed[best[i].value] = 1;
         best = best_first(rows, ranker, n);

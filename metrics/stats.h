@@ -1,29 +1,34 @@
 /* stats.h: statistics of small samples and of latencies. Uses nothing of the project.
  *
- * Percentiles come from the raw samples: the smallest sample with at least p of the samples at or below it (nearest rank, the
- * "inverted_cdf" of numpy.percentile), so a printed percentile is a latency that occurred.
+ * Percentiles come from the raw samples: the smallest sample with at least p of the samples at or below it
+ * (nearest rank, the "inverted_cdf" of numpy.percentile), so a printed percentile is a latency that occurred.
  */
 #ifndef PRERANK_METRICS_STATS_H
 #define PRERANK_METRICS_STATS_H
 #include <stddef.h>
 #include <stdint.h>
 
-double stat_mean(const double *x, size_t n);   /* NaN for n = 0 */
-double stat_sd(const double *x, size_t n);     /* sample sd (n-1); NaN for n < 2 */
+double stat_mean(const double *x, size_t n); /* NaN for n = 0 */
+double stat_sd(const double *x, size_t n);   /* sample sd (n-1); NaN for n < 2 */
 /* Half width of the two-sided t interval of the mean at `confidence`; NaN for n < 2. */
 double stat_t_half_width(const double *x, size_t n, double confidence);
-double stat_t_quantile(double p, double degrees); /* inverse CDF of Student's t */
+double stat_t_quantile(double p,
+                       double degrees); /* inverse CDF of Student's t; degrees > 0, may be infinite */
 
-void stat_sort_ns(int64_t *sample, size_t n);  /* ascending, in place */
-/* p in (0,1); `sorted` ascending. */
+void stat_sort_ns(int64_t *sample, size_t n); /* ascending, in place */
+/* p in (0,1); `sorted` ascending. INT64_MIN, which no clock shows, for n = 0. */
 int64_t stat_percentile_ns(const int64_t *sorted, size_t n, double p);
-/* Order-statistic interval of that percentile (binomial, no assumption about the distribution): returns 1 and sets lo/hi, or 0
- * when n samples cannot carry it at that confidence ("insufficient samples"). */
-int stat_percentile_interval_ns(const int64_t *sorted, size_t n, double p, double confidence, int64_t *lo, int64_t *hi);
-/* Fewest samples for which the interval above exists. */
+/* Order-statistic interval of that percentile (binomial, no assumption about the distribution): returns 1 and
+ * sets lo/hi, or 0 when n samples cannot carry it at that confidence ("insufficient samples"). Either end
+ * misses with at most (1-confidence)/2, so ties only make it safer. */
+int stat_percentile_interval_ns(const int64_t *sorted, size_t n, double p, double confidence, int64_t *lo,
+                                int64_t *hi);
+/* Fewest samples for which the interval above exists; SIZE_MAX when none would do (p or confidence outside
+ * (0,1)). */
 size_t stat_samples_needed(double p, double confidence);
 
-/* Holm's step-down correction (Holm 1979): adjusted[i] for p[i]. Returns 0, or -1 when memory is out. */
+/* Holm's step-down correction (Holm 1979): adjusted[i] for p[i]. Returns 0, or -1 when memory is out. A NaN
+ * (a test without a result) stays NaN and counts among the n. `adjusted` may be `p`. */
 int stat_holm(const double *p, size_t n, double *adjusted);
 
 #endif
