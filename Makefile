@@ -1,6 +1,8 @@
 # prerank: `make run` trains, measures and reports on real data; `make test` runs all tests; `make help` lists the rest.
 
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 BUILD    ?= build
 OPT      ?= -O3 -g
 SAN      ?=
@@ -26,7 +28,8 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(PROGRAM): $(BUILD)/obj/bench/main.o $(LIB)
-	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
@@ -34,17 +37,20 @@ $(LIB): $(LIB_OBJ)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CC    $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # Criterion's macros are not clean under the strict warnings, so tests are compiled with the plain ones.
 TEST_CFLAGS := -std=c11 -O1 -g $(SAN) -Wall -Wextra -Werror -pthread
 .SECONDEXPANSION:
 $(BUILD)/tests/%: $$(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$$(wildcard tests/%/*.c)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -lcriterion $(LDLIBS) -o $@
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) $^ -lcriterion $(LDLIBS) -o $@
 $(BUILD)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CC    $<"
+	@$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
 
 test: $(PROGRAM) $(TESTS) ## build and run all tests
 	@set -e; for t in $(TESTS); do echo "== $$t"; $$t --short-filename; done

@@ -25,7 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NN_NAME_MAX 96
+#define NN_NAME_MAX     96
+#define NODE_MAX_INPUTS 512 /* inputs, and parameters, of one node: a concat of every field */
 
 enum act { ACT_NONE, ACT_RELU, ACT_SIGMOID, ACT_TANH };
 

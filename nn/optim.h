@@ -39,6 +39,7 @@ struct optim;
 int optim_create(struct graph *g, struct exec *x, const struct optim_options *o, struct pool *pool, struct optim **out,
                  struct err *e);
 void optim_step(struct optim *o, double learning_rate);
+bool optim_failed(const struct optim *o); /* memory ran out while a batch's table gradients were collected: stop */
 double optim_grad_norm(const struct optim *o); /* of the last step, before clipping; NaN when clip_norm is 0 */
 void optim_free(struct optim *o);
 

@@ -1,0 +1,62 @@
+/* Linear layer with fused bias and activation: (B,K) -> (B,N), y = act(x W^T + b), W (N,K). The activation's derivative is
+ * taken from its output, so the pre-activation is never stored. attr_i: 0 = activation, 1 = 1 with bias. */
+#include "nn/op.h"
+#include "nn/passes.h"
+#include "nn/vec.h"
+#include <stdio.h>
+
+
+static void linear_forward(struct op_ctx *c) {
+    const struct node *n = c->node;
+    size_t units = (size_t)n->width, k = (size_t)n->attr_i[2];
+    gemm_nt(c->rows, units, k, c->in[0], c->param[0], k, c->out, false);
+    vec_bias_act(c->rows, units, c->out, n->attr_i[1] ? c->param[1] : NULL, (enum act)n->attr_i[0]);
+}
+
+static void linear_backward(struct op_ctx *c) {
+    const struct node *n = c->node;
+    size_t units = (size_t)n->width, k = (size_t)n->attr_i[2];
+    vec_act_grad(c->rows, units, c->out_grad, c->out, (enum act)n->attr_i[0], n->attr_i[1] ? c->param_grad[1] : NULL);
+    gemm_tn_add(c->rows, units, k, c->out_grad, c->in[0], c->param_grad[0], k);
+    if (c->in_grad[0].p) gemm_nn(c->rows, k, units, c->out_grad, c->param[0], k, c->in_grad[0], c->in_acc[0]);
+}
+
+static void linear_cost(const struct graph *g, const struct node *n, struct cost *out) {
+    double k = g->node[n->in[0]]->width, units = n->width;
+    out->flops = 2 * k * units + (n->attr_i[1] ? units : 0) + (n->attr_i[0] ? units : 0);
+    out->stream_bytes = 4 * (k + units);
+    out->weight_bytes = 4 * (k * units + (n->attr_i[1] ? units : 0));
+}
+
+const struct op op_linear = {.name = "linear", .forward = linear_forward, .backward = linear_backward, .cost = linear_cost};
+
+static int linear(struct graph *g, int x, int units, enum act act, bool bias, const char *name) {
+    if (g->err.code) return -1;
+    if (x < 0 || g->node[x]->width < 1) return graph_fail(g, "%s: linear needs a computed input", name);
+    if (units < 1) return graph_fail(g, "%s: linear needs at least one unit", name);
+    char text[NN_NAME_MAX + 16];
+    snprintf(text, sizeof text, "%s.weight", name);
+    int w = graph_add_param(g, text, PARAM_DENSE, (size_t)units, (size_t)g->node[x]->width, INIT_XAVIER_NORMAL);
+    snprintf(text, sizeof text, "%s.bias", name);
+    int b = bias ? graph_add_param(g, text, PARAM_DENSE, 1, (size_t)units, INIT_ZERO) : -1;
+    int id = graph_add_node(g, &op_linear, name, 1, &x, units);
+    if (id < 0) return -1;
+    struct node *n = g->node[id];
+    g->param[w]->decay = true;
+    if (bias) g->param[b]->vector = true;
+    n->attr_i[0] = (int)act;
+    n->attr_i[1] = bias;
+    n->attr_i[2] = g->node[x]->width;
+    if (!(n->param = arena_alloc(&g->arena, 2 * sizeof *n->param))) return err_nomem(&g->err, 2 * sizeof *n->param), -1;
+    n->param[0] = w;
+    n->param[1] = b;
+    n->n_params = bias ? 2 : 1;
+    return id;
+}
+
+int nn_linear(struct graph *g, int x, int units, enum act act, const char *name) {
+    return linear(g, x, units, act, true, name);
+}
+int nn_linear_no_bias(struct graph *g, int x, int units, enum act act, const char *name) {
+    return linear(g, x, units, act, false, name);
+}
