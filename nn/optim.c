@@ -90,7 +90,7 @@ struct optim {
     uint64_t t;
     double norm;
     float scale;              /* of clipping */
-    int failed;               /* out of memory while a table's gradient grew: set by any task */
+    _Atomic int failed;       /* out of memory while a table's gradient grew: set by any task */
 };
 
 /* ---- gradients: slices added in order; tables collected row by row in batch order ---- */

@@ -41,21 +41,30 @@ const struct variant *const *variant_all(void);       /* NULL-ended */
 int variant_build(const struct variant *v, const void *options, const struct features *f, struct graph *g, struct err *e);
 
 /* ---- pieces that variants share (variants/parts.c) ---- */
-struct model_options { /* first member of every variant's options */
+struct model_options { /* first member, called `model`, of every variant's options */
     int64_t dim;
     double embedding_std;
 };
 #define MODEL_OPTS(T)                                                                                                  \
-    OPT_INT(T, dim, "16", 1, 1024, "embedding size of every field"),                                                  \
-        OPT_DOUBLE(T, embedding_std, "0.01", 0, 10, "embeddings start as N(0, std)")
+    {"dim", OPT_T_INT, offsetof(T, model.dim), "16", 1, 1024, NULL, "embedding size of every field"},                  \
+        {"embedding_std", OPT_T_DOUBLE, offsetof(T, model.embedding_std), "0.01", 0, 10, NULL, "embeddings start as N(0, std)"}
 struct mlp_options {
     struct opt_ints hidden;
     double dropout;
     bool batch_norm;
     bool batch_norm_uniform; /* scale starts as U(0,1), as PyTorch did before 1.2 */
 };
-/* Embeddings of all features whose side is within `sides` (e.g. SIDE_USER only user; SIDE_PAIR all), concatenated; -1 and sets
- * *n = 0 when there are none. */
+/* The options of an MLP that is the member `m` of T, in T's table. */
+#define MLP_OPTS(T, m, hidden_default, hidden_help)                                                                    \
+    {"hidden", OPT_T_INTS, offsetof(T, m.hidden), hidden_default, 1, 65536, NULL, hidden_help},                        \
+        {"dropout", OPT_T_DOUBLE, offsetof(T, m.dropout), "0", 0, 0.95, NULL, "share of hidden units dropped in training"}, \
+        {"batch_norm", OPT_T_BOOL, offsetof(T, m.batch_norm), "false", 0, 0, NULL, "batch norm on hidden layers"},     \
+        {"batch_norm_uniform", OPT_T_BOOL, offsetof(T, m.batch_norm_uniform), "false", 0, 0, NULL,                     \
+         "batch norm's scale starts as U(0,1), as PyTorch did before 1.2"}
+/* Embeddings of the features whose side is taken, concatenated in their order; sets *n to their number, -1 when there are none. */
+bool take_user(side_t s);
+bool take_item(side_t s);
+bool take_all(side_t s);
 int parts_embed(struct graph *g, const struct features *f, bool (*take)(side_t), int dim, int *n);
 /* units[0..n-1] with ReLU (and batch norm, dropout); with linear_last the last layer has neither. Names "<name>.<k>". */
 int parts_mlp(struct graph *g, int x, const struct mlp_options *o, bool linear_last, const char *name);
