@@ -63,7 +63,8 @@ Test(auc, says_when_memory_is_out) {
     fail_allocation(1);
     cr_expect_eq(metric_auc((const float[]){1, 2}, (const uint8_t[]){0, 1}, 2, &a), -1);
     cr_expect(isnan(a));
-    cr_expect_eq(metric_auc(NULL, NULL, SIZE_MAX, &a), -1, "a size that overflows");
+    cr_expect_eq(metric_auc(NULL, NULL, SIZE_MAX / 8, &a), -1, "bytes that overflow");
+    cr_expect_eq(metric_auc(NULL, NULL, SIZE_MAX / 2 + 2, &a), -1, "rows and scratch that overflow");
 }
 
 Test(auc, is_invariant_under_monotone_maps) {

@@ -128,7 +128,6 @@ Test(gauc, says_when_memory_is_out) {
     }
 }
 
-/* Every user has exposures in proportion to its id; only the first half of each user's rows is in order. */
 Test(gauc, handles_a_hundred_thousand_users) {
     enum { USERS = 100000, EACH = 10, N = USERS * EACH };
     float *score = malloc(N * sizeof *score);

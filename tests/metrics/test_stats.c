@@ -23,6 +23,7 @@ Test(t, quantile_has_its_closed_forms) {
     }
     cr_expect(near(stat_t_quantile(.975, INFINITY), 1.959963984540054, 1e-14), "the normal distribution");
     cr_expect_eq(stat_t_quantile(.5, 7), 0);
+    cr_expect(near(stat_t_quantile(.5 + 0x1p-40, 1), pi * 0x1p-40, 1e-13), "close to the middle");
 }
 
 Test(t, quantile_is_odd_and_has_the_limits_of_an_inverse_cdf) {
