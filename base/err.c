@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef err_set
+#undef err_nomem
+#undef err_errno
+
 int err_set(struct err *e, int code, const char *fmt, ...) {
     if (!e) return code;
     /* through a copy, so that e->msg may be one of the arguments */

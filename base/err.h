@@ -35,6 +35,12 @@ int err_nomem(struct err *e, unsigned long long bytes);
 /* "PATH: cannot WHAT: strerror(errno)": ERR_INPUT; ENOSPC says that the disk is full. */
 int err_errno(struct err *e, const char *path, const char *what);
 
+#ifdef __clang_analyzer__ /* which sees one file at a time, and would think that these may return 0 */
+#define err_set(e, code, ...) ((void)err_set((e), (code), __VA_ARGS__), (code))
+#define err_nomem(e, bytes) ((void)err_nomem((e), (bytes)), ERR_INPUT)
+#define err_errno(e, path, what) ((void)err_errno((e), (path), (what)), ERR_INPUT)
+#endif
+
 /* Return at once if `expr` fails. */
 #define TRY(expr)                                                                                                      \
     do {                                                                                                               \

@@ -121,12 +121,8 @@ static int from_json(const struct opt *table, void *obj, const char *name, const
 
 int opt_from_json(const struct opt *table, void *obj, const json_t *j, const char *what, struct err *e) {
     if (!json_is_object(j)) return err_set(e, ERR_INPUT, "%s must be a JSON object", what);
-    /* jansson's iterator wants a non-const object, which it does not change */
-    union {
-        const json_t *in;
-        json_t *out;
-    } object = {.in = j};
-    for (void *it = json_object_iter(object.out); it; it = json_object_iter_next(object.out, it)) {
+    json_t *object = (json_t *)j; /* jansson's iterator wants it without const, and changes nothing */
+    for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
         const char *name = json_object_iter_key(it);
         const json_t *value = json_object_iter_value(it);
         if (json_is_null(value) && opt_find(table, name)) continue; /* as opt_json() writes "not a number" */

@@ -19,7 +19,7 @@ struct worker {
 /* `left` alone hands out the work: whoever lowers it from k to k - 1 owns task tasks - k. fn, ctx and tasks
  * are read only after a claim, and cannot change before the claimed task is counted in `done`; so a worker
  * that wakes up late, or in a later run, does no harm and nobody has to wait for it. */
-struct pool {
+struct pool { // NOLINT(clang-analyzer-optin.performance.Padding): a line each for what threads fight over
     _Alignas(CACHE_LINE) atomic_int left;
     _Alignas(CACHE_LINE) atomic_int done;
     _Alignas(CACHE_LINE) atomic_int sleepers; /* workers in, or about to enter, pthread_cond_wait(work) */

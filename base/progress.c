@@ -49,7 +49,7 @@ static void put(char line[LINE_CAP], const char *fmt, ...) {
 }
 
 static void describe(const struct progress *p, int bar, double now, const char *note, char line[LINE_CAP]) {
-    char a[32], b[32];
+    char a[32];
     line[0] = '\0';
     put(line, "%s", p->label);
     str_count(a, p->done);
@@ -61,6 +61,7 @@ static void describe(const struct progress *p, int bar, double now, const char *
         if (bar)
             put(line, "  [%.*s%.*s]", filled, "########################", BAR - filled,
                 "........................");
+        char b[32];
         str_count(b, p->total);
         put(line, "  %3.0f %%  %s/%s", floor(share * 100), a, b);
         double spent = now - p->start_s;
@@ -118,11 +119,12 @@ void progress_at(struct progress *p, uint64_t done, const char *note) {
 
 void progress_end(struct progress *p, const char *note) {
     if (atomic_load(&quiet)) return;
-    char line[LINE_CAP], count[32], spent[32];
+    char line[LINE_CAP], spent[32];
     str_duration(spent, clock_seconds() - p->start_s);
     line[0] = '\0';
     put(line, "%s", p->label);
     if (p->done) {
+        char count[32];
         str_count(count, p->done);
         put(line, "  %s", count);
     }

@@ -59,7 +59,7 @@ double rng_normal(struct rng *r) {
 uint64_t rng_below(struct rng *r, uint64_t n) {
     u128 m = (u128)rng_next(r) * n;
     if ((uint64_t)m < n) {
-        uint64_t least = -n % n; /* 2^64 mod n */
+        uint64_t least = (0 - n) % n; /* 2^64 mod n */
         while ((uint64_t)m < least) m = (u128)rng_next(r) * n;
     }
     return (uint64_t)(m >> 64);
