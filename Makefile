@@ -43,7 +43,8 @@ $(BUILD)/obj/%.o: %.c
 # Criterion's macros are not clean under the strict warnings, so tests are compiled with the plain ones.
 TEST_CFLAGS := -std=c11 -O1 -g $(SAN) -Wall -Wextra -Werror -pthread
 .SECONDEXPANSION:
-$(BUILD)/tests/%: $$(patsubst tests/%.c,$(BUILD)/obj/tests/%.o,$$(wildcard tests/%/*.c)) $(LIB)
+.SECONDARY:
+$(BUILD)/tests/%: $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$(basename $$(wildcard tests/$$*/*.c)))) $(LIB)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS) $^ -lcriterion $(LDLIBS) -o $@
@@ -53,7 +54,8 @@ $(BUILD)/obj/tests/%.o: tests/%.c
 	@$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
 
 test: $(PROGRAM) $(TESTS) ## build and run all tests
-	@set -e; for t in $(TESTS); do echo "== $$t"; $$t --short-filename; done
+	@set -e; for t in $(TESTS); do echo "== $$t"; $$t --short-filename 2>&1 | tee $$t.log; \
+	    grep -q "Tested: [1-9]" $$t.log && grep -q "Failing: 0 | Crashing: 0" $$t.log; done
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

@@ -219,9 +219,12 @@ static void run_node(struct exec *x, int i, int slice, bool backward) {
     bool whole = n->op->coupled;
     size_t first = whole ? 0 : (size_t)slice * x->o.slice_rows;
     struct mat in[NODE_MAX_INPUTS], in_grad[NODE_MAX_INPUTS];
+    const struct batch_column *in_col[NODE_MAX_INPUTS];
     float *param[NODE_MAX_INPUTS], *param_grad[NODE_MAX_INPUTS];
     for (int k = 0; k < n->n_in; k++) {
         const struct slot *s = &x->slot[n->in[k]];
+        int column = g->node[n->in[k]]->input;
+        in_col[k] = column >= 0 ? &x->s[whole ? 0 : slice].col[column] : NULL;
         in[k] = mat_rows(s->value, first);
         if (backward) in_grad[k] = s->needs_grad ? mat_rows(s->grad, first) : (struct mat){NULL, 0};
     }
@@ -237,7 +240,7 @@ static void run_node(struct exec *x, int i, int slice, bool backward) {
                        .rows = whole ? x->batch_rows : x->s[slice].rows,
                        .batch_rows = x->batch_rows,
                        .first_row = first,
-                       .col = x->s[whole ? 0 : slice].col,
+                       .in_col = in_col,
                        .in = in,
                        .in_grad = in_grad,
                        .in_acc = x->in_acc + x->in_at[i],

@@ -176,6 +176,45 @@ void graph_mark(const struct graph *g, const int *roots, int n_roots, bool *mark
             for (int k = 0; k < g->node[i]->n_in; k++) mark[g->node[i]->in[k]] = true;
 }
 
+int graph_borrow_param(struct graph *to, const struct param *p) {
+    int id = graph_find_param(to, p->name);
+    if (id >= 0) return id;
+    id = graph_add_param(to, p->name, p->kind, p->rows, p->cols, p->init);
+    if (id < 0) return -1;
+    to->param[id]->value = p->value;
+    to->param[id]->borrowed = true;
+    to->param[id]->vector = p->vector;
+    to->param[id]->decay = p->decay;
+    return id;
+}
+
+int graph_clone_node(struct graph *to, const struct graph *from, int node, const int *map) {
+    const struct node *n = from->node[node];
+    if (to->err.code) return -1;
+    if (n->input >= 0) {
+        const struct graph_column *c = &from->column[n->input];
+        int id = graph_input(to, c->name, c->side, c->type, c->vocab);
+        if (id >= 0) to->column[to->node[id]->input].mean_length = c->mean_length;
+        return id;
+    }
+    int in[NODE_MAX_INPUTS];
+    for (int k = 0; k < n->n_in; k++) in[k] = map[n->in[k]];
+    int id = graph_add_node(to, n->op, n->name, n->n_in, in, n->width);
+    if (id < 0) return -1;
+    struct node *copy = to->node[id];
+    memcpy(copy->attr_i, n->attr_i, sizeof copy->attr_i);
+    memcpy(copy->attr_f, n->attr_f, sizeof copy->attr_f);
+    copy->n_params = n->n_params;
+    copy->param = arena_alloc(&to->arena, (size_t)(n->n_params + 1) * sizeof *copy->param);
+    copy->attr_list = arena_alloc(&to->arena, (size_t)(n->n_attr + 1) * sizeof *copy->attr_list);
+    if (!copy->param || !copy->attr_list) return err_nomem(&to->err, sizeof *copy->param), -1;
+    copy->n_attr = n->n_attr;
+    if (n->n_attr) memcpy(copy->attr_list, n->attr_list, (size_t)n->n_attr * sizeof *copy->attr_list);
+    for (int k = 0; k < n->n_params; k++)
+        if ((copy->param[k] = graph_borrow_param(to, from->param[n->param[k]])) < 0) return -1;
+    return id;
+}
+
 static json_t *node_json(const struct graph *g, const struct node *n) {
     json_t *in = json_array(), *params = json_array();
     for (int k = 0; k < n->n_in; k++) json_array_append_new(in, json_integer(n->in[k]));

@@ -60,7 +60,7 @@ struct node {
     int input;             /* input nodes: column number in the batch, otherwise -1 */
     int n_params, *param;
     int attr_i[4];         /* the op's own settings, described in its file */
-    int *attr_list;        /* likewise, when there is one number per parameter or input */
+    int n_attr, *attr_list; /* likewise, when there is a number per parameter or input */
     double attr_f[4];
 };
 
@@ -106,6 +106,10 @@ uint64_t graph_n_trained(const struct graph *g); /* number of trained floats */
 /* Marks (mark[n_nodes]) the nodes that `roots` depend on, themselves included. */
 void graph_mark(const struct graph *g, const int *roots, int n_roots, bool *mark);
 json_t *graph_json(const struct graph *g); /* nodes, shapes, sides: for models/<name>.json; new reference or NULL */
+
+/* The same node in another graph: inputs by map[old node], parameters borrowed. Returns the new node, -1 on error. */
+int graph_borrow_param(struct graph *to, const struct param *p); /* the number of the parameter of that name in `to` */
+int graph_clone_node(struct graph *to, const struct graph *from, int node, const int *map);
 
 /* For op builders. */
 int graph_add_node(struct graph *g, const struct op *op, const char *name, int n_in, const int *in, int width);

@@ -28,7 +28,7 @@ struct op_ctx {
     size_t rows;                    /* rows here: a slice, or the whole batch for a coupled op */
     size_t batch_rows;              /* rows of the whole batch */
     size_t first_row;               /* number of the first row in the batch */
-    const struct batch_column *col; /* the slice's input columns */
+    const struct batch_column **in_col; /* [n_in] the slice's column, where the input is an input node; else NULL */
     struct mat *in;                 /* [n_in] values */
     struct mat *in_grad;            /* [n_in]; p NULL: no gradient wanted */
     bool *in_acc;                   /* [n_in] 1: add to in_grad, 0: overwrite it */

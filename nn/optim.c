@@ -121,10 +121,10 @@ static float *table_row(struct table_grad *t, uint32_t id, size_t cols) {
     return memset(t->grad + (t->slots - 1) * cols, 0, cols * sizeof(float));
 }
 
-static int collect_use(struct table_grad *t, const struct exec_table_use *u, size_t cols) {
+static int collect_use(struct table_grad *t, const struct exec_table_use *u, int column, size_t cols) {
     size_t row = 0;
     for (int s = 0; s < u->n_slices; s++) {
-        const struct batch_column *col = &u->slice[s].col[u->node->attr_i[0]];
+        const struct batch_column *col = &u->slice[s].col[column];
         for (size_t r = 0; r < u->slice[s].rows; r++, row++) {
             struct mat g = mat_rows(u->out_grad, row);
             size_t begin = col->offsets ? col->offsets[r] : r, end = col->offsets ? col->offsets[r + 1] : r + 1;
@@ -144,7 +144,7 @@ static void collect_table(struct optim *o, int param) {
     const struct exec_table_use *use;
     int n = exec_table_uses(o->x, &use);
     for (int k = 0; k < n; k++)
-        if (use[k].param == param && collect_use(t, &use[k], p->cols)) o->failed = 1;
+        if (use[k].param == param && collect_use(t, &use[k], o->g->node[use[k].node->in[0]]->input, p->cols)) o->failed = 1;
     if (o->o.embedding_l2 > 0 && o->o.embedding_decay == DECAY_LAZY)
         for (size_t s = 0; s < t->slots; s++)
             vec_copy(1, p->cols, (struct mat){t->grad + s * p->cols, 0}, (struct mat){p->value + t->id[s] * p->cols, 0},

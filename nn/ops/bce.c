@@ -1,10 +1,10 @@
 /* Binary cross-entropy on logits, one loss a row: max(z,0) - z y + log(1 + exp(-|z|)); y in [0,1] (soft labels allowed).
- * in: logit (B,1), label (number column). attr_i 0 = label column. */
+ * in: logit (B,1), label (number column). */
 #include "nn/op.h"
 #include <math.h>
 
 static void bce_forward(struct op_ctx *c) {
-    const float *y = c->col[c->node->attr_i[0]].number;
+    const float *y = c->in_col[1]->number;
     for (size_t r = 0; r < c->rows; r++) {
         float z = c->in[0].p[r * c->in[0].ld];
         c->out.p[r * c->out.ld] = (z > 0 ? z : 0) - z * y[r] + log1pf(expf(-fabsf(z)));
@@ -12,7 +12,7 @@ static void bce_forward(struct op_ctx *c) {
 }
 
 static void bce_backward(struct op_ctx *c) {
-    const float *y = c->col[c->node->attr_i[0]].number;
+    const float *y = c->in_col[1]->number;
     if (!c->in_grad[0].p) return;
     for (size_t r = 0; r < c->rows; r++) {
         float z = c->in[0].p[r * c->in[0].ld], e = expf(-fabsf(z)), p = z >= 0 ? 1 / (1 + e) : e / (1 + e);
@@ -28,7 +28,6 @@ int nn_bce(struct graph *g, int logit, int label) {
     if (logit < 0 || g->node[logit]->width != 1) return graph_fail(g, "bce: the logit must have width 1");
     if (label < 0 || g->node[label]->input < 0 || g->node[label]->type != VALUE_NUMBER)
         return graph_fail(g, "bce: the label must be a number column");
-    int in[] = {logit, label}, id = graph_add_node(g, &op_bce, "bce", 2, in, 1);
-    if (id >= 0) g->node[id]->attr_i[0] = g->node[label]->input;
-    return id;
+    int in[] = {logit, label};
+    return graph_add_node(g, &op_bce, "bce", 2, in, 1);
 }

@@ -43,6 +43,7 @@ int nn_concat(struct graph *g, int n, const int *x) {
     if (id < 0) return -1;
     struct node *node = g->node[id];
     if (!(node->attr_list = arena_alloc(&g->arena, (size_t)n * sizeof(int)))) return err_nomem(&g->err, (size_t)n * sizeof(int)), -1;
+    node->n_attr = n;
     for (int i = 0; i < n; i++) node->attr_list[i] = g->node[x[i]]->width;
     return id;
 }

@@ -2,7 +2,7 @@
  * value x learned vector.
  *
  * The gradient of a table is sparse: it is not scattered here but by optim.c, straight from this node's output gradient.
- * attr_i: 0 = input column, 1 = first column taken from the table's rows. */
+ */
 #include "nn/op.h"
 #include "nn/passes.h"
 #include "nn/vec.h"
@@ -10,26 +10,26 @@
 
 static void embedding_forward(struct op_ctx *c) {
     const struct node *n = c->node;
-    const struct batch_column *col = &c->col[n->attr_i[0]];
-    size_t dim = (size_t)n->width, ld = (size_t)n->attr_i[2];
+    const struct batch_column *col = c->in_col[0];
+    size_t dim = (size_t)n->width;
     if (col->number)
         for (size_t r = 0; r < c->rows; r++)
             vec_copy(1, dim, mat_rows(c->out, r), (struct mat){c->param[0], 0}, col->number[r], false);
     else if (col->offsets)
-        vec_gather_mean(c->rows, dim, c->out, c->param[0] + n->attr_i[1], ld, col->ids, col->offsets);
+        vec_gather_mean(c->rows, dim, c->out, c->param[0], dim, col->ids, col->offsets);
     else
-        vec_gather(c->rows, dim, c->out, c->param[0] + n->attr_i[1], ld, col->ids);
+        vec_gather(c->rows, dim, c->out, c->param[0], dim, col->ids);
 }
 
 static void embedding_backward(struct op_ctx *c) {
-    const struct batch_column *col = &c->col[c->node->attr_i[0]];
+    const struct batch_column *col = c->in_col[0];
     if (!col->number || !c->param_grad[0]) return;
     struct mat w = {(float *)(uintptr_t)col->number, 1};
     vec_col_sum(c->rows, (size_t)c->node->width, c->out_grad, &w, c->param_grad[0]);
 }
 
 static void embedding_cost(const struct graph *g, const struct node *n, struct cost *out) {
-    const struct graph_column *col = &g->column[n->attr_i[0]];
+    const struct graph_column *col = &g->column[g->node[n->in[0]]->input];
     double rows = col->type == VALUE_NUMBER ? 0 : col->mean_length;
     out->flops = col->type == VALUE_ID ? 0 : (col->type == VALUE_NUMBER ? 1 : 2 * rows) * n->width;
     out->gather_bytes = rows * (4.0 * n->width + 4.0);
@@ -59,8 +59,6 @@ int nn_embedding(struct graph *g, int ids, int dim, const char *name) {
     int id = graph_add_node(g, &op_embedding, name, 1, &ids, dim);
     if (id < 0) return -1;
     struct node *n = g->node[id];
-    n->attr_i[0] = n->in[0] >= 0 ? g->node[ids]->input : -1;
-    n->attr_i[2] = dim;
     n->param = arena_alloc(&g->arena, sizeof *n->param);
     if (!n->param) return err_nomem(&g->err, sizeof *n->param), -1;
     n->param[0] = p;

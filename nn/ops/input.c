@@ -6,7 +6,7 @@
 const struct op op_input = {.name = "input"};
 
 static void number_forward(struct op_ctx *c) {
-    const float *x = c->col[c->node->attr_i[0]].number;
+    const float *x = c->in_col[0]->number;
     for (size_t r = 0; r < c->rows; r++) c->out.p[r * c->out.ld] = x[r];
 }
 const struct op op_number = {.name = "number", .forward = number_forward};
@@ -15,9 +15,7 @@ int nn_number(struct graph *g, int column) {
     if (g->err.code) return -1;
     if (column < 0 || g->node[column]->input < 0 || g->node[column]->type != VALUE_NUMBER)
         return graph_fail(g, "number: needs a number column");
-    int id = graph_add_node(g, &op_number, g->node[column]->name, 1, &column, 1);
-    if (id >= 0) g->node[id]->attr_i[0] = g->node[column]->input;
-    return id;
+    return graph_add_node(g, &op_number, g->node[column]->name, 1, &column, 1);
 }
 
 const struct op op_external = {.name = "external"};

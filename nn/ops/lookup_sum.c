@@ -1,6 +1,6 @@
 /* act(sum of dense inputs + sum of table rows + bias): what the first layer of a model becomes when it is split by side and its
  * embeddings are multiplied out into tables. Inference only. Inputs: n_x values, then the id columns.
- * attr_i: 0 = n_x, 1 = activation, 2 = 1 with bias (the last parameter); attr_list: (column, offset, row width) per lookup. */
+ * attr_i: 0 = n_x, 1 = activation, 2 = 1 with bias (the last parameter); attr_list: first column and row width per lookup. */
 #include "nn/op.h"
 #include "nn/passes.h"
 #include "nn/vec.h"
@@ -20,9 +20,9 @@ static void lookup_sum_forward(struct op_ctx *c) {
     }
     for (int k = 0; k < n_x; k++) vec_copy(c->rows, w, c->out, c->in[k], 1, true);
     for (int k = 0; k < lookups; k++) {
-        const int *at = n->attr_list + 3 * k;
-        const struct batch_column *col = &c->col[at[0]];
-        vec_gather_add(c->rows, w, c->out, c->param[k] + at[1], (size_t)at[2], col->ids, col->offsets);
+        const int *at = n->attr_list + 2 * k;
+        const struct batch_column *col = c->in_col[n_x + k];
+        vec_gather_add(c->rows, w, c->out, c->param[k] + at[0], (size_t)at[1], col->ids, col->offsets);
     }
     vec_bias_act(c->rows, w, c->out, NULL, (enum act)n->attr_i[1]);
 }
@@ -33,7 +33,7 @@ static void lookup_sum_cost(const struct graph *g, const struct node *n, struct 
     out->flops = w * (n_x + n->attr_i[2] + (n->attr_i[1] ? 1 : 0));
     out->stream_bytes = 4 * w * (n_x + 1);
     for (int k = 0; k < n->n_in - n_x; k++) {
-        double rows = g->column[n->attr_list[3 * k]].mean_length;
+        double rows = g->column[g->node[n->in[n_x + k]]->input].mean_length;
         out->flops += w * rows;
         out->gather_bytes += rows * (4 * w + 4);
     }
@@ -46,7 +46,7 @@ int nn_lookup_sum(struct graph *g, int n_x, const int *x, int n_lookups, const s
     if (g->err.code) return -1;
     if (n_x + n_lookups < 1) return graph_fail(g, "lookup_sum: nothing to add");
     int *in = arena_alloc(&g->arena, (size_t)(n_x + n_lookups) * sizeof *in);
-    int *at = arena_alloc(&g->arena, (size_t)(n_lookups + 1) * 3 * sizeof *at);
+    int *at = arena_alloc(&g->arena, (size_t)(n_lookups + 1) * 2 * sizeof *at);
     int *param = arena_alloc(&g->arena, (size_t)(n_lookups + 1) * sizeof *param);
     if (!in || !at || !param) return err_nomem(&g->err, sizeof *in), -1;
     for (int k = 0; k < n_x; k++) {
@@ -59,9 +59,8 @@ int nn_lookup_sum(struct graph *g, int n_x, const int *x, int n_lookups, const s
         if (g->param[l->table]->cols < (size_t)(l->offset + width)) return graph_fail(g, "lookup_sum: the rows of \"%s\" are too short", g->param[l->table]->name);
         in[n_x + k] = l->ids;
         param[k] = l->table;
-        at[3 * k] = g->node[l->ids]->input;
-        at[3 * k + 1] = l->offset;
-        at[3 * k + 2] = (int)g->param[l->table]->cols;
+        at[2 * k] = l->offset;
+        at[2 * k + 1] = (int)g->param[l->table]->cols;
     }
     int id = graph_add_node(g, &op_lookup_sum, "lookup_sum", n_x + n_lookups, in, width);
     if (id < 0) return -1;
@@ -70,6 +69,7 @@ int nn_lookup_sum(struct graph *g, int n_x, const int *x, int n_lookups, const s
     n->param = param;
     n->n_params = n_lookups + (bias >= 0);
     n->attr_list = at;
+    n->n_attr = 2 * n_lookups;
     n->attr_i[0] = n_x;
     n->attr_i[1] = (int)act;
     n->attr_i[2] = bias >= 0;

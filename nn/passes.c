@@ -1,0 +1,280 @@
+#include "nn/passes.h"
+#include "nn/op.h"
+#include "nn/vec.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What is known of the graph while it is rewritten. */
+struct rewrite {
+    const struct graph *g;
+    const struct pass_options *o;
+    struct graph *out;
+    int *map;      /* old node -> new node, -1: not needed */
+    int *readers;  /* old node -> needed nodes that read it */
+    int *reader;   /* ... the last of them */
+};
+
+/* A linear layer with the batch norm and activation behind it pulled in: y = act(scale * (x W^T) + bias). */
+struct layer {
+    int input;              /* old node */
+    size_t units, width;
+    float *weight, *bias;   /* owned; [units][width], [units] */
+    enum act act;
+    const char *name;
+};
+
+/* Nodes that serving passes through unchanged. */
+static bool is_identity(const struct node *n) { return n->op == &op_dropout || n->op == &op_stop_gradient; }
+
+static int through_identities(const struct graph *g, int i) {
+    while (is_identity(g->node[i])) i = g->node[i]->in[0];
+    return i;
+}
+
+/* The one reader of node i behind identities, or -1. */
+static int only_reader(const struct rewrite *w, int i) {
+    while (w->readers[i] == 1 && i != w->g->output && is_identity(w->g->node[w->reader[i]])) i = w->reader[i];
+    return w->readers[i] == 1 && i != w->g->output ? w->reader[i] : -1;
+}
+
+/* An owned parameter of the new graph. */
+static float *new_param(struct graph *g, int *id, const char *name, const char *suffix, enum param_kind kind, size_t rows, size_t cols) {
+    char text[2 * NN_NAME_MAX];
+    snprintf(text, sizeof text, "%s.%s", name, suffix);
+    *id = graph_add_param(g, text, kind, rows, cols, INIT_ZERO);
+    if (*id < 0) return NULL;
+    float *v = g->param[*id]->value = mem_calloc(rows * cols, sizeof *v);
+    if (!v) err_nomem(&g->err, rows * cols * sizeof *v);
+    return v;
+}
+
+/* ---- folding ---- */
+
+static void fold_batch_norm(struct layer *l, const struct graph *g, const struct node *bn) {
+    const float *weight = g->param[bn->param[0]]->value, *bias = g->param[bn->param[1]]->value;
+    const float *mean = g->param[bn->param[2]]->value, *var = g->param[bn->param[3]]->value;
+    for (size_t u = 0; u < l->units; u++) {
+        double f = (double)weight[u] / sqrt((double)var[u] + 1e-5);
+        for (size_t k = 0; k < l->width; k++) l->weight[u * l->width + k] = (float)(f * (double)l->weight[u * l->width + k]);
+        l->bias[u] = (float)(f * ((double)l->bias[u] - (double)mean[u]) + (double)bias[u]);
+    }
+}
+
+/* Reads linear node i and what may be pulled into it; *last is the node whose value the layer then gives. */
+static int read_layer(struct rewrite *w, int i, struct layer *l, int *last) {
+    const struct graph *g = w->g;
+    const struct node *n = g->node[i];
+    *l = (struct layer){.input = n->in[0], .units = (size_t)n->width, .width = (size_t)g->node[n->in[0]]->width,
+                        .act = (enum act)n->attr_i[0], .name = n->name};
+    l->weight = mem_alloc(l->units * l->width * sizeof *l->weight);
+    l->bias = mem_calloc(l->units, sizeof *l->bias);
+    if (!l->weight || !l->bias) return err_nomem(&w->out->err, l->units * l->width * sizeof *l->weight);
+    memcpy(l->weight, g->param[n->param[0]]->value, l->units * l->width * sizeof *l->weight);
+    if (n->attr_i[1]) memcpy(l->bias, g->param[n->param[1]]->value, l->units * sizeof *l->bias);
+    *last = i;
+    int next = only_reader(w, i);
+    if (l->act != ACT_NONE || next < 0 || !w->o->bn_fold || g->node[next]->op != &op_batch_norm) return 0;
+    fold_batch_norm(l, g, g->node[next]);
+    *last = next;
+    next = only_reader(w, *last);
+    if (next >= 0 && g->node[next]->op == &op_act) {
+        l->act = (enum act)g->node[next]->attr_i[0];
+        *last = next;
+    }
+    return 0;
+}
+
+/* ---- splitting ---- */
+
+struct leaf { /* one part of the concat in front of a layer */
+    int node;  /* old */
+    size_t at; /* its first column */
+};
+
+static int leaves_of(const struct graph *g, int i, size_t at, struct leaf *leaf, int n) {
+    i = through_identities(g, i);
+    if (g->node[i]->op != &op_concat) {
+        if (n < NODE_MAX_INPUTS) leaf[n] = (struct leaf){i, at};
+        return n + 1;
+    }
+    for (int k = 0; k < g->node[i]->n_in; k++) {
+        n = leaves_of(g, g->node[i]->in[k], at, leaf, n);
+        at += (size_t)g->node[g->node[i]->in[k]]->width;
+    }
+    return n;
+}
+
+/* A linear without activation over some of the leaves; bias only if asked for. */
+static int part_linear(struct rewrite *w, const struct layer *l, const struct leaf *leaf, const int *pick, int n, const char *suffix) {
+    int node[NODE_MAX_INPUTS];
+    size_t width = 0;
+    for (int k = 0; k < n; k++) {
+        node[k] = w->map[leaf[pick[k]].node];
+        width += (size_t)w->g->node[leaf[pick[k]].node]->width;
+    }
+    char name[2 * NN_NAME_MAX];
+    snprintf(name, sizeof name, "%.*s.%s", NN_NAME_MAX - 32, l->name, suffix);
+    int id = nn_linear_no_bias(w->out, nn_concat(w->out, n, node), (int)l->units, ACT_NONE, name);
+    if (id < 0) return -1;
+    struct param *p = w->out->param[w->out->node[id]->param[0]];
+    if (!(p->value = mem_alloc(l->units * width * sizeof(float)))) return err_nomem(&w->out->err, l->units * width * 4), -1;
+    for (size_t u = 0; u < l->units; u++) {
+        float *to = p->value + u * width;
+        for (int k = 0; k < n; k++) {
+            size_t part = (size_t)w->g->node[leaf[pick[k]].node]->width;
+            memcpy(to, l->weight + u * l->width + leaf[pick[k]].at, part * sizeof *to);
+            to += part;
+        }
+    }
+    return id;
+}
+
+static bool fits_table(const struct rewrite *w, const struct layer *l, int node) {
+    const struct node *n = w->g->node[node];
+    if (n->op != &op_embedding || w->g->param[n->param[0]]->kind != PARAM_TABLE) return false;
+    return w->g->param[n->param[0]]->rows * l->units * sizeof(float) <= w->o->table_bytes;
+}
+
+/* Table of partial products: row v = W[:, leaf] E[v]. */
+static int product_table(struct rewrite *w, const struct layer *l, const struct leaf *leaf, struct lookup *out) {
+    const struct node *n = w->g->node[leaf->node];
+    const struct param *e = w->g->param[n->param[0]];
+    char suffix[NN_NAME_MAX];
+    const char *column = w->g->node[n->in[0]]->name;
+    snprintf(suffix, sizeof suffix, "table.%.60s", column);
+    float *t = new_param(w->out, &out->table, l->name, suffix, PARAM_TABLE, e->rows, l->units);
+    if (!t) return -1;
+    gemm_nt(e->rows, l->units, e->cols, (struct mat){e->value, e->cols}, l->weight + leaf->at, l->width, (struct mat){t, l->units}, false);
+    out->ids = w->map[n->in[0]];
+    out->offset = 0;
+    return 0;
+}
+
+static int split_layer(struct rewrite *w, const struct layer *l, const struct leaf *leaf, int n_leaves) {
+    static const char *const suffix[] = {"", "user", "item", "pair"};
+    int pick[NODE_MAX_INPUTS], x[4], n_x = 0, n_lookups = 0, bias;
+    struct lookup lookup[NODE_MAX_INPUTS];
+    for (side_t side = SIDE_USER; side <= SIDE_PAIR; side++) {
+        int n = 0;
+        for (int k = 0; k < n_leaves; k++) {
+            if ((w->g->node[leaf[k].node]->side & 3) != side) continue;
+            if (side == SIDE_PAIR && fits_table(w, l, leaf[k].node)) {
+                if (product_table(w, l, &leaf[k], &lookup[n_lookups++])) return -1;
+            } else
+                pick[n++] = k;
+        }
+        if (n && (x[n_x++] = part_linear(w, l, leaf, pick, n, suffix[side])) < 0) return -1;
+    }
+    float *b = new_param(w->out, &bias, l->name, "bias", PARAM_DENSE, 1, l->units);
+    if (!b) return -1;
+    memcpy(b, l->bias, l->units * sizeof *b);
+    w->out->param[bias]->vector = true;
+    return nn_lookup_sum(w->out, n_x, x, n_lookups, lookup, bias, (int)l->units, l->act);
+}
+
+static int plain_layer(struct rewrite *w, const struct layer *l) {
+    int id = nn_linear(w->out, w->map[through_identities(w->g, l->input)], (int)l->units, l->act, l->name);
+    if (id < 0) return -1;
+    struct param *weight = w->out->param[w->out->node[id]->param[0]], *bias = w->out->param[w->out->node[id]->param[1]];
+    weight->value = mem_alloc(l->units * l->width * sizeof(float));
+    bias->value = mem_alloc(l->units * sizeof(float));
+    if (!weight->value || !bias->value) return err_nomem(&w->out->err, l->units * l->width * sizeof(float)), -1;
+    memcpy(weight->value, l->weight, l->units * l->width * sizeof(float));
+    memcpy(bias->value, l->bias, l->units * sizeof(float));
+    return id;
+}
+
+static int rewrite_layer(struct rewrite *w, int i, int *last) {
+    struct layer l;
+    struct leaf leaf[NODE_MAX_INPUTS];
+    int id = -1;
+    if (!read_layer(w, i, &l, last)) {
+        int n = leaves_of(w->g, l.input, 0, leaf, 0);
+        bool pair = w->g->node[l.input]->side == SIDE_PAIR;
+        if (w->o->split && pair && n > 1 && n <= NODE_MAX_INPUTS)
+            id = split_layer(w, &l, leaf, n);
+        else
+            id = plain_layer(w, &l);
+    }
+    mem_free(l.weight);
+    mem_free(l.bias);
+    return id;
+}
+
+/* Nodes that only a split layer read (its concat, embeddings that became tables) are dead by now: copy what the output needs. */
+static int sweep(const struct graph *from, struct graph *to, struct err *e) {
+    size_t n = (size_t)from->n_nodes + 1;
+    bool *need = mem_calloc(n, sizeof *need);
+    int *map = mem_calloc(n, sizeof *map);
+    if (!need || !map) {
+        mem_free(need);
+        mem_free(map);
+        return err_nomem(e, n * sizeof *map);
+    }
+    graph_mark(from, &from->output, 1, need);
+    for (int i = 0; i < from->n_nodes; i++)
+        if (need[i]) map[i] = graph_clone_node(to, from, i, map);
+    to->output = map[from->output];
+    /* what was computed for the swept graph now belongs to the clean one */
+    for (int i = 0; i < from->n_params; i++) {
+        int id = graph_find_param(to, from->param[i]->name);
+        if (id < 0 || from->param[i]->borrowed) continue;
+        to->param[id]->borrowed = false;
+        from->param[i]->borrowed = true;
+    }
+    mem_free(need);
+    mem_free(map);
+    if (to->err.code) return *e = to->err, e->code;
+    return 0;
+}
+
+static int rewrite_nodes(struct rewrite *w, const bool *need) {
+    const struct graph *g = w->g;
+    for (int i = 0; i < g->n_nodes; i++) w->map[i] = -1;
+    for (int i = 0; i < g->n_nodes; i++)
+        for (int k = 0; need[i] && k < g->node[i]->n_in; k++) {
+            w->readers[g->node[i]->in[k]]++;
+            w->reader[g->node[i]->in[k]] = i;
+        }
+    for (int i = 0; i < g->n_nodes && !w->out->err.code; i++) {
+        if (!need[i] || w->map[i] >= 0) continue;
+        const struct node *n = g->node[i];
+        int last = i, id;
+        if (is_identity(n))
+            id = w->map[n->in[0]];
+        else if (n->op == &op_linear)
+            id = rewrite_layer(w, i, &last);
+        else
+            id = graph_clone_node(w->out, g, i, w->map);
+        w->map[i] = w->map[last] = id;
+    }
+    if (!w->out->err.code) w->out->output = w->map[g->output];
+    return w->out->err.code;
+}
+
+int pass_serving(const struct graph *g, const struct pass_options *o, struct graph *out, struct err *e) {
+    struct graph rough;
+    size_t n = (size_t)g->n_nodes + 1;
+    graph_init(out);
+    graph_init(&rough);
+    if (g->output < 0) return err_set(e, ERR_INPUT, "the graph has no output to serve");
+    bool *need = mem_calloc(n, sizeof *need);
+    int *space = mem_calloc(3 * n, sizeof *space), rc;
+    if (!need || !space) {
+        rc = err_nomem(e, 3 * n * sizeof *space);
+    } else {
+        struct rewrite w = {g, o, &rough, space, space + n, space + 2 * n};
+        graph_mark(g, &g->output, 1, need);
+        rc = rewrite_nodes(&w, need);
+        if (rc)
+            *e = rough.err;
+        else
+            rc = sweep(&rough, out, e);
+    }
+    mem_free(need);
+    mem_free(space);
+    graph_release(&rough);
+    if (rc) graph_release(out);
+    return rc;
+}
