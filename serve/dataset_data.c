@@ -1,0 +1,89 @@
+/* Serving columns from a dataset: users/ and items/ tables, pair features by derive.h. */
+#include "base/mem.h"
+#include "data/derive.h"
+#include "serve/scorer.h"
+
+struct from_dataset {
+    const struct dataset *ds;
+    struct derive *derive;
+    uint32_t **offsets; /* per field: room for the batch-local offsets of a bag */
+    size_t *room;
+};
+
+static int find(const struct dataset *ds, const char *name, side_t side, struct err *e) {
+    const struct field *f = dataset_field(ds, name);
+    if (!f || f->side != side)
+        return err_set(e, ERR_INPUT, "the model needs the %s column `%s`, which the dataset %s does not have", side_name(side), name, ds->dir), -1;
+    return (int)(f - ds->field);
+}
+
+/* Rows [first, first+n) of an entity table. */
+static int entity_rows(struct from_dataset *d, int field, uint32_t first, size_t n, struct batch_column *out, struct err *e) {
+    const struct field *f = &d->ds->field[field];
+    *out = (struct batch_column){0};
+    if (f->type == VALUE_NUMBER) {
+        out->number = f->entity.number + first;
+    } else if (f->type == VALUE_ID) {
+        out->ids = f->entity.ids + first;
+    } else {
+        if (d->room[field] < n + 1) {
+            uint32_t *p = mem_realloc(d->offsets[field], d->room[field] * sizeof *p, (n + 1) * sizeof *p);
+            if (!p) return err_nomem(e, (n + 1) * sizeof *p);
+            d->offsets[field] = p;
+            d->room[field] = n + 1;
+        }
+        uint64_t base = f->entity.offsets[first];
+        for (size_t i = 0; i <= n; i++) d->offsets[field][i] = (uint32_t)(f->entity.offsets[first + i] - base);
+        out->ids = f->entity.ids + base;
+        out->offsets = d->offsets[field];
+    }
+    return 0;
+}
+
+static int user_column(void *self, const char *name, uint32_t user, struct batch_column *out, struct err *e) {
+    struct from_dataset *d = self;
+    int f = find(d->ds, name, SIDE_USER, e);
+    if (f < 0) return ERR_INPUT;
+    return entity_rows(d, f, user < d->ds->n_users ? user : 0, 1, out, e);
+}
+
+static int item_column(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out, struct err *e) {
+    struct from_dataset *d = self;
+    int f = find(d->ds, name, SIDE_ITEM, e);
+    if (f < 0) return ERR_INPUT;
+    return entity_rows(d, f, first, n, out, e);
+}
+
+static int pair_column(void *self, const char *name, uint32_t user, const uint32_t *items, size_t n, uint32_t *ids, struct err *e) {
+    struct from_dataset *d = self;
+    int f = find(d->ds, name, SIDE_PAIR, e);
+    if (f < 0) return ERR_INPUT;
+    derive_pairs(d->derive, f, user < d->ds->n_users ? user : 0, items, n, ids);
+    return 0;
+}
+
+static void release(void *self) {
+    struct from_dataset *d = self;
+    if (!d) return;
+    derive_free(d->derive);
+    for (int i = 0; d->offsets && i < d->ds->n_fields; i++) mem_free(d->offsets[i]);
+    mem_free(d->offsets);
+    mem_free(d->room);
+    mem_free(d);
+}
+
+int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out, struct err *e) {
+    struct from_dataset *d = mem_calloc(1, sizeof *d);
+    *out = (struct serving_data){0};
+    if (!d) return err_nomem(e, sizeof *d);
+    d->ds = ds;
+    d->offsets = mem_calloc((size_t)ds->n_fields + 1, sizeof *d->offsets);
+    d->room = mem_calloc((size_t)ds->n_fields + 1, sizeof *d->room);
+    int rc = d->offsets && d->room ? derive_open(ds, &d->derive, e) : err_nomem(e, sizeof *d->room);
+    if (rc) {
+        release(d);
+        return rc;
+    }
+    *out = (struct serving_data){d, ds->n_items, user_column, item_column, pair_column, release};
+    return 0;
+}

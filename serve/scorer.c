@@ -1,0 +1,220 @@
+#include "serve/scorer.h"
+#include "base/mem.h"
+#include "nn/vec.h"
+#include <stdatomic.h>
+#include <string.h>
+
+struct worker { /* one thread's pair program with its inputs */
+    struct exec *x;
+    struct batch_column *col;
+    uint32_t *ids;   /* [pair columns][block] */
+    uint32_t *item;  /* [block]: row in the store */
+};
+
+struct scorer {
+    struct graph serving;
+    struct cut cut;
+    struct serving_data data;
+    struct scorer_options o;
+    struct pool *pool;
+    struct exec *user;
+    struct batch_column *user_col;
+    float *store;             /* [n_items][item_width] */
+    struct worker *worker;
+    int n_workers;
+    const char **pair_column; /* NULL-ended */
+    int n_pair, item_column;  /* column "@item" in the pair program, -1: none */
+    int *pair_at;             /* k-th pair column -> column of the pair program */
+    /* the request under way */
+    const struct request *r;
+    float *score;
+    _Atomic int failed;
+    struct err err;
+};
+
+struct scorer_options scorer_defaults(void) {
+    return (struct scorer_options){.passes = {.bn_fold = true, .split = true, .table_bytes = 4 << 20}, .block = 128};
+}
+
+/* ---- making ---- */
+
+static int make_user(struct scorer *s, struct err *e) {
+    const struct graph *g = &s->cut.user;
+    TRY(exec_create(g, &(struct exec_options){.max_rows = 1}, &s->user, e));
+    s->user_col = mem_calloc((size_t)g->n_columns + 1, sizeof *s->user_col);
+    return s->user_col ? 0 : err_nomem(e, sizeof *s->user_col);
+}
+
+static int make_pair_columns(struct scorer *s, struct err *e) {
+    const struct graph *g = &s->cut.pair;
+    size_t n = (size_t)g->n_columns + 1;
+    s->pair_column = mem_calloc(n, sizeof *s->pair_column);
+    s->pair_at = mem_calloc(n, sizeof *s->pair_at);
+    if (!s->pair_column || !s->pair_at) return err_nomem(e, n * sizeof *s->pair_column);
+    s->item_column = -1;
+    for (int i = 0; i < g->n_columns; i++) {
+        if (!strcmp(g->column[i].name, "@item")) {
+            s->item_column = i;
+            continue;
+        }
+        if (g->column[i].type != VALUE_ID)
+            return err_set(e, ERR_INPUT, "the pair column `%s` is no single id and cannot be computed at serving time", g->column[i].name);
+        s->pair_at[s->n_pair] = i;
+        s->pair_column[s->n_pair++] = g->column[i].name;
+    }
+    return 0;
+}
+
+static int make_worker(struct scorer *s, struct worker *w, struct err *e) {
+    size_t block = s->o.block;
+    TRY(exec_create(&s->cut.pair, &(struct exec_options){.max_rows = block}, &w->x, e));
+    w->col = mem_calloc((size_t)s->cut.pair.n_columns + 1, sizeof *w->col);
+    w->ids = mem_calloc((size_t)s->n_pair * block + 1, sizeof *w->ids);
+    w->item = mem_calloc(block, sizeof *w->item);
+    if (!w->col || !w->ids || !w->item) return err_nomem(e, (size_t)s->n_pair * block * sizeof *w->ids);
+    for (int k = 0; k < s->n_pair; k++) w->col[s->pair_at[k]].ids = w->ids + (size_t)k * block;
+    if (s->item_column >= 0) w->col[s->item_column].ids = w->item;
+    return 0;
+}
+
+#define ITEM_BLOCK 512
+
+/* The item stage: every item's frontier values side by side are its record. */
+static int fill_store(struct scorer *s, struct exec *x, struct batch_column *col, struct err *e) {
+    const struct cut *c = &s->cut;
+    size_t width = (size_t)c->item_width;
+    for (uint32_t first = 0; first < s->data.n_items; first += ITEM_BLOCK) {
+        size_t n = s->data.n_items - first < ITEM_BLOCK ? s->data.n_items - first : ITEM_BLOCK;
+        for (int i = 0; i < c->item.n_columns; i++)
+            TRY(s->data.item(s->data.self, c->item.column[i].name, first, n, &col[i], e));
+        exec_forward(x, &(struct exec_slice){n, col}, 1);
+        for (int k = 0; k < c->n_item; k++) {
+            struct mat v = exec_value(x, c->item_node[k]), to = {s->store + first * width + c->item_offset[k], width};
+            vec_copy(n, (size_t)c->item.node[c->item_node[k]]->width, to, v, 1, false);
+        }
+    }
+    return 0;
+}
+
+static int make_store(struct scorer *s, struct err *e) {
+    if (!s->cut.n_item) return 0;
+    size_t bytes = (size_t)s->data.n_items * (size_t)s->cut.item_width * sizeof(float);
+    struct exec *x = NULL;
+    struct batch_column *col = mem_calloc((size_t)s->cut.item.n_columns + 1, sizeof *col);
+    int rc = 0;
+    if (!col || !(s->store = mem_alloc(bytes))) rc = err_nomem(e, bytes);
+    if (!rc) rc = exec_create(&s->cut.item, &(struct exec_options){.max_rows = ITEM_BLOCK}, &x, e);
+    if (!rc) rc = fill_store(s, x, col, e);
+    exec_free(x);
+    mem_free(col);
+    int table = graph_find_param(&s->cut.pair, "@items");
+    s->cut.pair.param[table]->value = s->store;
+    s->cut.pair.param[table]->rows = s->data.n_items;
+    return rc;
+}
+
+int scorer_create(const struct graph *g, const struct serving_data *data, const struct scorer_options *o, struct pool *pool,
+                  struct scorer **out, struct err *e) {
+    *out = NULL;
+    struct scorer *s = mem_calloc(1, sizeof *s);
+    if (!s) return err_nomem(e, sizeof *s);
+    s->data = *data;
+    s->o = *o;
+    s->pool = pool;
+    s->n_workers = pool_threads(pool);
+    graph_init(&s->serving);
+    int rc = pass_serving(g, &o->passes, &s->serving, e);
+    if (!rc) rc = graph_cut(&s->serving, &s->cut, e);
+    if (!rc) rc = make_user(s, e);
+    if (!rc) rc = make_pair_columns(s, e);
+    if (!rc) rc = make_store(s, e);
+    if (!rc && !(s->worker = mem_calloc((size_t)s->n_workers, sizeof *s->worker))) rc = err_nomem(e, sizeof *s->worker);
+    for (int i = 0; i < s->n_workers && !rc; i++) rc = make_worker(s, &s->worker[i], e);
+    if (rc)
+        scorer_free(s);
+    else
+        *out = s;
+    return rc;
+}
+
+void scorer_free(struct scorer *s) {
+    if (!s) return;
+    for (int i = 0; s->worker && i < s->n_workers; i++) {
+        exec_free(s->worker[i].x);
+        mem_free(s->worker[i].col);
+        mem_free(s->worker[i].ids);
+        mem_free(s->worker[i].item);
+    }
+    exec_free(s->user);
+    cut_release(&s->cut);
+    graph_release(&s->serving);
+    void *own[] = {s->worker, s->user_col, s->store, s->pair_column, s->pair_at};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
+    mem_free(s);
+}
+
+/* ---- scoring ---- */
+
+static int score_block(struct scorer *s, struct worker *w, size_t first, size_t n, struct err *e) {
+    const struct request *r = s->r;
+    for (int k = 0; k < s->n_pair; k++) {
+        uint32_t *ids = w->ids + (size_t)k * s->o.block;
+        if (r->pair_ids)
+            memcpy(ids, r->pair_ids[k] + first, n * sizeof *ids);
+        else
+            TRY(s->data.pair(s->data.self, s->pair_column[k], r->user, r->items + first, n, ids, e));
+    }
+    if (s->item_column >= 0) memcpy(w->item, r->items + first, n * sizeof *w->item);
+    exec_score(w->x, &(struct exec_slice){n, w->col}, 1, s->score + first);
+    return 0;
+}
+
+static void score_task(void *ctx, int block, int worker) {
+    struct scorer *s = ctx;
+    struct err e = ERR_INIT;
+    size_t first = (size_t)block * s->o.block, n = s->r->n - first < s->o.block ? s->r->n - first : s->o.block;
+    if (!score_block(s, &s->worker[worker], first, n, &e)) return;
+    if (!atomic_exchange(&s->failed, 1)) s->err = e;
+}
+
+static int user_stage(struct scorer *s, uint32_t user, struct err *e) {
+    const struct cut *c = &s->cut;
+    for (int i = 0; i < c->user.n_columns; i++) TRY(s->data.user(s->data.self, c->user.column[i].name, user, &s->user_col[i], e));
+    exec_forward(s->user, &(struct exec_slice){1, s->user_col}, 1);
+    for (int k = 0; k < c->n_user; k++)
+        for (int i = 0; i < s->n_workers; i++)
+            exec_bind(s->worker[i].x, c->user_external[k], (struct mat){exec_value(s->user, c->user_node[k]).p, 0});
+    return 0;
+}
+
+int scorer_score(struct scorer *s, const struct request *r, float *score, struct err *e) {
+    for (size_t i = 0; i < r->n; i++)
+        if (r->items[i] >= s->data.n_items)
+            return err_set(e, ERR_INPUT, "candidate %zu is item %u, but there are only %u items", i, r->items[i], s->data.n_items);
+    TRY(user_stage(s, r->user, e));
+    s->r = r;
+    s->score = score;
+    s->failed = 0;
+    int blocks = (int)((r->n + s->o.block - 1) / s->o.block);
+    pool_run(blocks > 1 ? s->pool : NULL, blocks, score_task, s);
+    if (s->failed) {
+        if (e) *e = s->err;
+        return s->err.code;
+    }
+    return 0;
+}
+
+const char *const *scorer_pair_columns(const struct scorer *s) { return s->pair_column; }
+
+struct scorer_cost scorer_cost(const struct scorer *s) {
+    struct graph_cost user, pair;
+    graph_cost_count(&s->cut.user, &user);
+    graph_cost_count(&s->cut.pair, &pair);
+    size_t record = (size_t)s->cut.item_width * sizeof(float);
+    return (struct scorer_cost){.flops_per_request = user.total.flops,
+                                .flops_per_candidate = pair.total.flops,
+                                .bytes_per_candidate = pair.total.gather_bytes,
+                                .weight_bytes = user.total.weight_bytes + pair.total.weight_bytes,
+                                .item_record_bytes = record,
+                                .item_store_bytes = record * s->data.n_items};
+}
