@@ -11,6 +11,9 @@
  * ("::") is split by hand without quoting. Errors say path:line:column and what is wrong: a row with another number of cells
  * than the header, a quote in the middle of a cell, a missing closing quote, bytes that are not UTF-8 (with the hint
  * `encoding: latin-1`, which converts), a NUL byte, a truncated gzip or zstd stream, a column named twice, an empty file.
+ * Columns of the file are counted in characters from 1. A UTF-8 byte order mark is skipped; lines end in LF or CR LF, the last
+ * one also without; empty lines are skipped; spaces around a cell belong to it. Limits: a cell 1 MiB, a row 4096 cells and
+ * 64 MiB.
  */
 #ifndef PRERANK_DATA_SOURCE_H
 #define PRERANK_DATA_SOURCE_H
@@ -37,8 +40,10 @@ struct source;
 struct source_ops { /* what a kind of source provides */
     int (*next)(void *self, const struct cell **row, int *got, struct err *e);
     void (*close)(void *self);
+    const char *(*where)(void *self);                                   /* NULL: "row" */
+    void (*progress)(const void *self, uint64_t *done, uint64_t *total); /* NULL: unknown */
 };
-/* Takes `self` over. names are copied. */
+/* Takes `self` over, also when it fails. names are copied. */
 int source_new(const struct source_ops *ops, void *self, int columns, const char *const *names, struct source **out,
                struct err *e);
 int source_open_file(const struct file_spec *spec, struct source **out, struct err *e);
