@@ -20,6 +20,15 @@
  *     const struct field *f = dataset_field(&ds, "genres");
  *     dataset_close(&ds);
  */
+/* dataset.json:
+ *     {"format": 1, "name": "ml-1m", "hash": "32 hex digits", "rows": 487650, "users": 2939, "items": 3663, "has_time": true,
+ *      "split": {"train": [0, 390120], "valid": [390120, 438885], "test": [438885, 487650]},      begin and end, adjoining
+ *      "keep": ["bayes_p"],
+ *      "fields": [{"name": "genres", "side": "item", "type": "bag", "kind": "multi", "vocab": 19, "shares": null,
+ *                  "mean_length": 2.1}, ...],           type: id | bag | number; shares: the name of another field, or null
+ *      ...}                                             any further keys: "summary", "derive", "edges"
+ * "users", "items" and "vocab" count row 0, unknown. "vocab" is 0 for numbers. A reader refuses another "format".
+ */
 #ifndef PRERANK_DATA_DATASET_H
 #define PRERANK_DATA_DATASET_H
 #include "base/err.h"
@@ -75,6 +84,11 @@ const struct field *dataset_field(const struct dataset *d, const char *name); /*
 int dataset_keep(const struct dataset *d, const char *name, struct npy *out, struct err *e);
 /* Every id below its vocabulary, offsets rising, labels 0/1: reads everything. */
 int dataset_verify(const struct dataset *d, struct err *e);
+
+/* Writes DIR/dataset.json from these members of *d: name, hash, n_rows, split, n_users, n_items, n_fields and each field's
+ * name, side, type, vocab, kind, shares, mean_length. `more` (borrowed; may be NULL) is an object of further keys. */
+int dataset_write_json(const char *dir, const struct dataset *d, bool has_time, const char *const *keep, int n_keep,
+                       json_t *more, struct err *e);
 
 /* A batch is a number of rows copied together from chosen fields, in the layout that nn/ reads.
  *     struct batch b;
