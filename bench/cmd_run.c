@@ -1,0 +1,118 @@
+/* prerank run CONFIG: data, training, measuring, report. */
+#include "base/pool.h"
+#include "base/progress.h"
+#include "bench/args.h"
+#include "bench/commands.h"
+#include "bench/manifest.h"
+#include "bench/measure.h"
+#include "bench/report.h"
+#include "bench/sweep.h"
+#include "data/prepare.h"
+#include <string.h>
+
+struct run {
+    const char *config, *out, *threads_text;
+    struct arg_list set;
+    bool resume, quiet;
+    int threads;
+    char dir[1024];
+    struct experiment x;
+    struct dataset ds;
+    struct sweep sweep;
+    struct manifest manifest;
+    struct machine machine;
+    struct pool *pool;
+};
+
+/* With `measure: {threads: N}` requests get threads of their own. */
+static int measure(struct run *r, struct err *e) {
+    const struct measure_options *o = &r->x.measure;
+    struct pool *own = NULL;
+    if (o->threads && o->threads != pool_threads(r->pool)) TRY(pool_create((int)o->threads, &own, e));
+    struct pool *pool = own ? own : r->pool;
+    int rc = machine_calibrate(&r->machine, pool, e);
+    if (!rc) rc = manifest_set(&r->manifest, "machine", machine_json(&r->machine), e);
+    if (!rc) rc = measure_run(&r->sweep, &r->machine, pool, e);
+    pool_free(own);
+    return rc;
+}
+
+static int train_and_measure(struct run *r, struct err *e) {
+    struct sweep *s = &r->sweep;
+    if (r->resume) TRY(sweep_resume(s, e));
+    int rc = sweep_train(s, r->pool, e);
+    if (rc && rc != ERR_INTERRUPTED) return rc;
+    TRY(sweep_assemble(s, rc ? NULL : e));
+    if (rc) return rc;
+    int failed = sweep_n_failed(s);
+    if (failed == s->n_runs)
+        return err_set(e, ERR_INPUT, "every run failed; the notes in %s/effect.csv say why", r->dir);
+    if (failed) progress_note("%d of %d runs failed; effect.csv says why", failed, s->n_runs);
+    return r->x.measure.candidates.n ? measure(r, e) : 0;
+}
+
+static int show(struct run *r, struct err *e) {
+    TRY(report_write(r->dir, e));
+    TRY(report_table(r->dir, stdout, e));
+    printf("\n%s/report.html\n", r->dir);
+    return 0;
+}
+
+static int with_data(struct run *r, struct err *e) {
+    TRY(manifest_open(r->dir, &r->x, &r->ds, r->resume, &r->manifest, e));
+    machine_describe(&r->machine);
+    TRY(manifest_set(&r->manifest, "machine", machine_json(&r->machine), e));
+    TRY(pool_create(r->threads, &r->pool, e));
+    TRY(manifest_set(&r->manifest, "threads", json_integer(r->threads), e));
+    TRY(manifest_write(&r->manifest, "running", e));
+    TRY(sweep_plan(&r->x, &r->ds, r->dir, &r->sweep, e));
+    int rc = train_and_measure(r, e);
+    if (rc == ERR_INTERRUPTED) {
+        err_set(e, rc, "interrupted: %d of %d runs are finished and kept in %s; --resume does the rest",
+                sweep_n_finished(&r->sweep), r->sweep.n_runs, r->dir);
+        manifest_write(&r->manifest, "interrupted", NULL);
+        return rc;
+    }
+    if (rc) return rc;
+    TRY(manifest_write(&r->manifest, "finished", e));
+    return show(r, e);
+}
+
+static int run(struct run *r, struct err *e) {
+    TRY(r->out ? file_join(r->dir, sizeof r->dir, "", r->out, e)
+               : file_join(r->dir, sizeof r->dir, "results", r->x.o.name, e));
+    TRY(prepare_dataset(&r->x.schema, r->x.o.data_dir, e));
+    TRY(dataset_open(r->x.o.data_dir, &r->ds, e));
+    int rc = with_data(r, e);
+    sweep_release(&r->sweep);
+    pool_free(r->pool);
+    manifest_close(&r->manifest);
+    dataset_close(&r->ds);
+    return rc;
+}
+
+int cmd_run(int argc, char **argv, struct err *e) {
+    struct run r = {.manifest = {.lock = -1}, .threads = pool_cpus()};
+    const struct arg args[] = {{"out", &r.out, NULL, NULL},
+                               {"set", NULL, NULL, &r.set},
+                               {"threads", &r.threads_text, NULL, NULL},
+                               {"resume", NULL, &r.resume, NULL},
+                               {"quiet", NULL, &r.quiet, NULL},
+                               ARGS_END};
+    TRY(args_parse(argc, argv, args, "an experiment such as configs/quickstart.yaml", &r.config, e));
+    if (r.threads_text) TRY(args_int("threads", r.threads_text, 1, 256, &r.threads, e));
+    progress_set_quiet(r.quiet);
+    interrupt_install();
+    struct problems p = PROBLEMS_INIT;
+    int rc = experiment_load(r.config, r.set.v, r.set.n, &r.x, &p);
+    if (!rc && experiment_check_models(&r.x, &p)) {
+        experiment_release(&r.x);
+        rc = ERR_INPUT;
+    }
+    problems_print(&p, stderr);
+    problems_release(&p);
+    if (rc) return rc;
+    rc = run(&r, e);
+    experiment_release(&r.x);
+    return rc;
+}
