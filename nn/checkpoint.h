@@ -1,10 +1,13 @@
-/* checkpoint.h: parameters as .safetensors (https://github.com/huggingface/safetensors#format), float32, readable from PyTorch.
+/* checkpoint.h: parameters as .safetensors (https://github.com/huggingface/safetensors#format), float32,
+ * readable from PyTorch.
  *
  *     TRY(checkpoint_save(&g, "models/dssm.safetensors", metadata, e));     atomic
- *     TRY(checkpoint_load(&g, "models/dssm.safetensors", e));               every parameter, exact name and shape
+ *     TRY(checkpoint_load(&g, "models/dssm.safetensors", e));               every parameter, exact name and
+ * shape
  *
- * Also the plain reader, used by tests on files that PyTorch scripts wrote. Errors: truncated file, header that is no JSON or
- * too large (100 MB), offsets outside the file or overlapping, another dtype, wrong shape, missing or unknown tensor.
+ * Also the plain reader, used by tests on files that PyTorch scripts wrote. Errors: truncated file, header
+ * that is no JSON or too large (100 MB), offsets outside the file or overlapping, another dtype, wrong shape,
+ * missing or unknown tensor.
  */
 #ifndef PRERANK_NN_CHECKPOINT_H
 #define PRERANK_NN_CHECKPOINT_H
@@ -13,7 +16,8 @@
 #include "nn/graph.h"
 #include <jansson.h>
 
-int checkpoint_save(const struct graph *g, const char *path, const json_t *metadata, struct err *e); /* metadata: text -> text, or NULL */
+int checkpoint_save(const struct graph *g, const char *path, const json_t *metadata,
+                    struct err *e); /* metadata: text -> text, or NULL */
 int checkpoint_load(struct graph *g, const char *path, struct err *e);
 
 struct tensor {

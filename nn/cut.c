@@ -12,7 +12,8 @@ struct cutting {
     int item_ids, item_table;            /* in `pair`: the column "@item" and the store as a table */
 };
 
-/* The stage a computed node runs in. What depends on no column (side none) goes with the user: once a request. */
+/* The stage a computed node runs in. What depends on no column (side none) goes with the user: once a
+ * request. */
 static side_t stage(const struct node *n) { return n->side == SIDE_NONE ? SIDE_USER : n->side & 3; }
 
 static bool on_frontier(const struct graph *g, const int *readers_pair, int i) {
@@ -25,7 +26,8 @@ static struct lookup record_lookup(const struct cutting *w, int old) {
     return (struct lookup){w->item_ids, w->item_at[old] >= 0 ? w->item_table : -1, w->item_at[old]};
 }
 
-/* In a lookup_sum, an item-side value becomes one more lookup instead of a value fetched first and added then. */
+/* In a lookup_sum, an item-side value becomes one more lookup instead of a value fetched first and added
+ * then. */
 static int cut_lookup_sum(struct cutting *w, const struct node *n) {
     struct graph *p = &w->c->pair;
     int n_x = n->attr_i[0], lookups = n->n_in - n_x, x[NODE_MAX_INPUTS], dense = 0, total = 0;
@@ -92,7 +94,8 @@ static int cut_pair(struct cutting *w) {
     if (w->c->n_item) {
         w->item_ids = graph_input(p, "@item", SIDE_ITEM, VALUE_ID, 0);
         w->item_table = graph_add_param(p, "@items", PARAM_TABLE, 0, (size_t)w->c->item_width, INIT_ZERO);
-        if (w->item_table >= 0) p->param[w->item_table]->borrowed = true; /* bound to the store's records before a run */
+        if (w->item_table >= 0)
+            p->param[w->item_table]->borrowed = true; /* bound to the store's records before a run */
     }
     for (int i = 0; i < g->n_nodes && !p->err.code; i++) {
         const struct node *n = g->node[i];
@@ -119,7 +122,12 @@ int graph_cut(const struct graph *g, struct cut *c, struct err *e) {
     c->user_external = space + 6 * n;
     c->item_node = space + 7 * n;
     c->item_offset = space + 8 * n;
-    struct cutting w = {.g = g, .c = c, .user_map = space, .item_map = space + n, .pair_map = space + 2 * n, .item_at = space + 3 * n};
+    struct cutting w = {.g = g,
+                        .c = c,
+                        .user_map = space,
+                        .item_map = space + n,
+                        .pair_map = space + 2 * n,
+                        .item_at = space + 3 * n};
     for (int i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->node[i]->n_in; k++)
             if (stage(g->node[i]) == SIDE_PAIR) readers_pair[g->node[i]->in[k]]++;

@@ -4,12 +4,12 @@
 
 struct slot { /* where a node's value and gradient lie */
     struct mat value, grad;
-    int alias_of;      /* concat whose columns these are, or -1 */
-    size_t column;     /* first column there */
-    bool train;        /* a loss depends on it */
-    bool score;        /* the output depends on it */
+    int alias_of;  /* concat whose columns these are, or -1 */
+    size_t column; /* first column there */
+    bool train;    /* a loss depends on it */
+    bool score;    /* the output depends on it */
     bool needs_grad;
-    size_t work;       /* offset in the slice's (or, coupled, the batch's) scratch */
+    size_t work; /* offset in the slice's (or, coupled, the batch's) scratch */
 };
 
 struct exec {
@@ -17,13 +17,13 @@ struct exec {
     struct exec_options o;
     size_t max_slices;
     struct slot *slot;
-    bool *in_acc;       /* per node input, in node order */
-    int *in_at;         /* node -> its first entry in in_acc */
+    bool *in_acc; /* per node input, in node order */
+    int *in_at;   /* node -> its first entry in in_acc */
     int max_in, max_params;
-    float *arena;       /* values and gradients */
-    float *dense_grad;  /* [max_slices][dense_floats] */
+    float *arena;      /* values and gradients */
+    float *dense_grad; /* [max_slices][dense_floats] */
     size_t dense_floats, *param_at;
-    char *work;         /* [max_slices][slice_work], then batch_work */
+    char *work; /* [max_slices][slice_work], then batch_work */
     size_t slice_work, batch_work;
     double *slice_loss;
     int *coupled, n_coupled; /* nodes at which slices meet; coupled[n_coupled] = n_nodes */
@@ -36,7 +36,7 @@ struct exec {
     uint64_t seed;
     bool training;
     enum { RUN_ALL, RUN_TRAIN, RUN_SCORE } what;
-    int from, to;       /* node range of a segment */
+    int from, to; /* node range of a segment */
 };
 
 static size_t padded(size_t width) { return width >= 16 ? (width + 15) / 16 * 16 : width; }
@@ -53,7 +53,8 @@ static void mark_needed(struct exec *x, bool *mark) {
     for (int i = 0; i < g->n_nodes; i++) x->slot[i].train = mark[i];
 }
 
-/* A node needs a gradient when something trained lies below it and a loss above it, with no stop_gradient in between. */
+/* A node needs a gradient when something trained lies below it and a loss above it, with no stop_gradient in
+ * between. */
 static void plan_gradients(struct exec *x, bool *below) {
     const struct graph *g = x->g;
     for (int i = 0; i < g->n_nodes; i++) {
@@ -68,7 +69,8 @@ static void plan_gradients(struct exec *x, bool *below) {
         if (x->slot[i].needs_grad)
             for (int k = 0; k < g->node[i]->n_in; k++)
                 if (below[g->node[i]->in[k]]) x->slot[g->node[i]->in[k]].needs_grad = true;
-    /* backward goes from the last node to the first: the first to write a gradient overwrites, later ones add */
+    /* backward goes from the last node to the first: the first to write a gradient overwrites, later ones add
+     */
     bool *written = below;
     memset(written, 0, (size_t)g->n_nodes * sizeof *written);
     for (int k = 0; k < g->n_losses; k++) written[g->loss[k].node] = true;
@@ -102,7 +104,8 @@ static void plan_aliases(struct exec *x, int *readers) {
     }
 }
 
-/* Hands out the arena; with p NULL only counts. From the last node to the first, so that a concat lies before its inputs. */
+/* Hands out the arena; with p NULL only counts. From the last node to the first, so that a concat lies before
+ * its inputs. */
 static size_t lay_out(struct exec *x, float *p) {
     size_t used = 0;
     for (int i = x->g->n_nodes - 1; i >= 0; i--) {
@@ -131,7 +134,8 @@ static void plan_sizes(struct exec *x) {
     const struct graph *g = x->g;
     for (int i = 0; i < g->n_params; i++) {
         x->param_at[i] = x->dense_floats;
-        if (g->param[i]->kind == PARAM_DENSE) x->dense_floats += padded(g->param[i]->rows * g->param[i]->cols);
+        if (g->param[i]->kind == PARAM_DENSE)
+            x->dense_floats += padded(g->param[i]->rows * g->param[i]->cols);
     }
     x->dense_floats = (x->dense_floats + 15) / 16 * 16;
     for (int i = 0; i < g->n_nodes; i++) {
@@ -152,7 +156,8 @@ static void plan_table_uses(struct exec *x) {
     for (int i = 0; i < g->n_nodes; i++) {
         const struct node *n = g->node[i];
         if (n->op == &op_embedding && g->param[n->param[0]]->kind == PARAM_TABLE && x->slot[i].needs_grad)
-            x->use[x->n_uses++] = (struct exec_table_use){.param = n->param[0], .node = n, .out_grad = x->slot[i].grad};
+            x->use[x->n_uses++] =
+                (struct exec_table_use){.param = n->param[0], .node = n, .out_grad = x->slot[i].grad};
     }
 }
 
@@ -174,7 +179,8 @@ int exec_create(const struct graph *g, const struct exec_options *o, struct exec
     x->param_at = mem_calloc((size_t)g->n_params + 1, sizeof *x->param_at);
     x->slice_loss = mem_calloc(x->max_slices, sizeof *x->slice_loss);
     int *scratch = mem_calloc(nodes, sizeof *scratch);
-    int rc = !x->slot || !x->in_acc || !x->in_at || !x->coupled || !x->use || !x->param_at || !x->slice_loss || !scratch;
+    int rc = !x->slot || !x->in_acc || !x->in_at || !x->coupled || !x->use || !x->param_at ||
+             !x->slice_loss || !scratch;
     if (!rc) {
         for (int i = 1; i < g->n_nodes; i++) x->in_at[i] = x->in_at[i - 1] + g->node[i - 1]->n_in;
         mark_needed(x, (bool *)scratch);
@@ -204,7 +210,8 @@ int exec_create(const struct graph *g, const struct exec_options *o, struct exec
 
 void exec_free(struct exec *x) {
     if (!x) return;
-    void *own[] = {x->slot, x->in_acc, x->in_at, x->coupled, x->use, x->param_at, x->slice_loss, x->arena, x->dense_grad, x->work};
+    void *own[] = {x->slot,     x->in_acc,     x->in_at, x->coupled,    x->use,
+                   x->param_at, x->slice_loss, x->arena, x->dense_grad, x->work};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
     mem_free(x);
 }
@@ -233,7 +240,8 @@ static void run_node(struct exec *x, int i, int slice, bool backward) {
         param[k] = p->value;
         param_grad[k] = NULL;
         if (backward && p->kind == PARAM_DENSE)
-            param_grad[k] = x->dense_grad + (size_t)(whole ? 0 : slice) * x->dense_floats + x->param_at[n->param[k]];
+            param_grad[k] =
+                x->dense_grad + (size_t)(whole ? 0 : slice) * x->dense_floats + x->param_at[n->param[k]];
     }
     char *work = whole ? x->work + x->max_slices * x->slice_work : x->work + (size_t)slice * x->slice_work;
     struct op_ctx c = {.node = n,
@@ -362,8 +370,12 @@ void exec_forward(struct exec *x, const struct exec_slice *s, int n) {
     forward_all(x);
 }
 
-struct mat exec_value(const struct exec *x, int node) { return x->slot[node].value; }
-struct mat exec_grad(const struct exec *x, int node) { return x->slot[node].grad; }
+struct mat exec_value(const struct exec *x, int node) {
+    return x->slot[node].value;
+}
+struct mat exec_grad(const struct exec *x, int node) {
+    return x->slot[node].grad;
+}
 void exec_bind(struct exec *x, int node, struct mat value) { x->slot[node].value = value; }
 int exec_n_slices(const struct exec *x) { return x->n_slices; }
 

@@ -42,9 +42,11 @@ static void *grow(struct graph *g, void *old, int n, int *cap, size_t size) {
     return p;
 }
 
-int graph_add_node(struct graph *g, const struct op *op, const char *name, int n_in, const int *in, int width) {
+int graph_add_node(struct graph *g, const struct op *op, const char *name, int n_in, const int *in,
+                   int width) {
     if (g->err.code) return -1;
-    if (n_in > NODE_MAX_INPUTS) return graph_fail(g, "%s: %d inputs, but at most %d are possible", op->name, n_in, NODE_MAX_INPUTS);
+    if (n_in > NODE_MAX_INPUTS)
+        return graph_fail(g, "%s: %d inputs, but at most %d are possible", op->name, n_in, NODE_MAX_INPUTS);
     for (int i = 0; i < n_in; i++)
         if (in[i] < 0 || in[i] >= g->n_nodes) return graph_fail(g, "%s: input %d is no node", op->name, i);
     void *list = grow(g, g->node, g->n_nodes, &g->cap_nodes, sizeof *g->node);
@@ -71,9 +73,11 @@ int graph_add_node(struct graph *g, const struct op *op, const char *name, int n
     return g->n_nodes++;
 }
 
-int graph_add_param(struct graph *g, const char *name, enum param_kind kind, size_t rows, size_t cols, enum init_kind init) {
+int graph_add_param(struct graph *g, const char *name, enum param_kind kind, size_t rows, size_t cols,
+                    enum init_kind init) {
     if (g->err.code) return -1;
-    if (strlen(name) >= NN_NAME_MAX) return graph_fail(g, "the parameter name \"%s\" is longer than %d characters", name, NN_NAME_MAX - 1);
+    if (strlen(name) >= NN_NAME_MAX)
+        return graph_fail(g, "the parameter name \"%s\" is longer than %d characters", name, NN_NAME_MAX - 1);
     if (graph_find_param(g, name) >= 0) return graph_fail(g, "two parameters are called \"%s\"", name);
     void *list = grow(g, g->param, g->n_params, &g->cap_params, sizeof *g->param);
     if (!list) return -1;
@@ -138,11 +142,19 @@ static void init_param(struct param *p, uint64_t seed) {
     /* Glorot & Bengio 2010: variance 2 / (fan in + fan out) */
     double std = p->init == INIT_XAVIER_NORMAL ? sqrt(2.0 / (double)(p->rows + p->cols)) : p->init_scale;
     for (size_t i = 0; i < n; i++) switch (p->init) {
-        case INIT_ZERO: p->value[i] = 0; break;
-        case INIT_ONE: p->value[i] = 1; break;
-        case INIT_UNIFORM01: p->value[i] = (float)rng_uniform(&r); break;
+        case INIT_ZERO:
+            p->value[i] = 0;
+            break;
+        case INIT_ONE:
+            p->value[i] = 1;
+            break;
+        case INIT_UNIFORM01:
+            p->value[i] = (float)rng_uniform(&r);
+            break;
         case INIT_XAVIER_NORMAL:
-        case INIT_NORMAL: p->value[i] = (float)(std * rng_normal(&r)); break;
+        case INIT_NORMAL:
+            p->value[i] = (float)(std * rng_normal(&r));
+            break;
         }
 }
 
@@ -202,6 +214,7 @@ int graph_clone_node(struct graph *to, const struct graph *from, int node, const
     int id = graph_add_node(to, n->op, n->name, n->n_in, in, n->width);
     if (id < 0) return -1;
     struct node *copy = to->node[id];
+    copy->side |= n->side;
     memcpy(copy->attr_i, n->attr_i, sizeof copy->attr_i);
     memcpy(copy->attr_f, n->attr_f, sizeof copy->attr_f);
     copy->n_params = n->n_params;
@@ -220,8 +233,8 @@ static json_t *node_json(const struct graph *g, const struct node *n) {
     for (int k = 0; k < n->n_in; k++) json_array_append_new(in, json_integer(n->in[k]));
     for (int k = 0; k < n->n_params; k++)
         if (n->param[k] >= 0) json_array_append_new(params, json_string(g->param[n->param[k]]->name));
-    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "op", n->op->name, "name", n->name, "side", side_name(n->side), "width",
-                     n->width, "inputs", in, "params", params);
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "op", n->op->name, "name", n->name, "side",
+                     side_name(n->side), "width", n->width, "inputs", in, "params", params);
 }
 
 json_t *graph_json(const struct graph *g) {
@@ -232,12 +245,15 @@ json_t *graph_json(const struct graph *g) {
         const struct param *p = g->param[i];
         json_t *shape = p->vector ? json_pack("[I]", (json_int_t)p->cols)
                                   : json_pack("[I,I]", (json_int_t)p->rows, (json_int_t)p->cols);
-        json_array_append_new(params, json_pack("{s:s, s:o, s:b}", "name", p->name, "shape", shape, "trained", p->kind != PARAM_STATE));
+        json_array_append_new(params, json_pack("{s:s, s:o, s:b}", "name", p->name, "shape", shape, "trained",
+                                                p->kind != PARAM_STATE));
     }
     for (int i = 0; i < g->n_columns; i++) {
         const struct graph_column *c = &g->column[i];
-        json_array_append_new(columns, json_pack("{s:s, s:s, s:s, s:I}", "name", c->name, "side", side_name(c->side), "type",
-                                                 types[c->type], "vocab", (json_int_t)c->vocab));
+        json_array_append_new(columns,
+                              json_pack("{s:s, s:s, s:s, s:I}", "name", c->name, "side", side_name(c->side),
+                                        "type", types[c->type], "vocab", (json_int_t)c->vocab));
     }
-    return json_pack("{s:i, s:o, s:o, s:o}", "output", g->output, "columns", columns, "nodes", nodes, "parameters", params);
+    return json_pack("{s:i, s:o, s:o, s:o}", "output", g->output, "columns", columns, "nodes", nodes,
+                     "parameters", params);
 }

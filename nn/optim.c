@@ -9,15 +9,18 @@ static const char *const decay_names[] = {"lazy", "full", NULL};
 const struct opt optim_opts[] = {
     OPT_ENUM(struct optim_options, optimizer, "adam", optimizer_names, "how gradients become steps"),
     OPT_DOUBLE(struct optim_options, beta1, "0.9", 0, 0.99999, "adam: decay of the mean of gradients"),
-    OPT_DOUBLE(struct optim_options, beta2, "0.999", 0, 0.9999999, "adam: decay of the mean of squared gradients"),
-    OPT_DOUBLE(struct optim_options, epsilon, "1e-8", 0, 1, "adam, adagrad: added to the root of the squares"),
+    OPT_DOUBLE(struct optim_options, beta2, "0.999", 0, 0.9999999,
+               "adam: decay of the mean of squared gradients"),
+    OPT_DOUBLE(struct optim_options, epsilon, "1e-8", 0, 1,
+               "adam, adagrad: added to the root of the squares"),
     OPT_DOUBLE(struct optim_options, l2, "0", 0, 1e3, "weight decay of linear weights: gradient += l2 * w"),
     OPT_DOUBLE(struct optim_options, embedding_l2, "0", 0, 1e3, "weight decay of embeddings"),
     OPT_ENUM(struct optim_options, embedding_decay, "lazy", decay_names,
              "embedding_l2 for the batch's rows (lazy) or for the whole table every step (full)"),
     OPT_ENUM(struct optim_options, embedding_update, "lazy", update_names,
              "update the batch's rows only (lazy) or every row every step (dense)"),
-    OPT_DOUBLE(struct optim_options, clip_norm, "0", 0, 1e9, "scale all gradients down to this norm; 0 = off"),
+    OPT_DOUBLE(struct optim_options, clip_norm, "0", 0, 1e9,
+               "scale all gradients down to this norm; 0 = off"),
     OPT_END};
 
 #define CHUNK 4096 /* floats of a dense parameter in one task */
@@ -33,8 +36,8 @@ struct update_rule {
     void (*update)(const struct step *s, size_t n, float *w, const float *g, float *m, float *v);
 };
 
-KERNEL static void adam_update(const struct step *s, size_t n, float *restrict w, const float *restrict g, float *restrict m,
-                               float *restrict v) {
+KERNEL static void adam_update(const struct step *s, size_t n, float *restrict w, const float *restrict g,
+                               float *restrict m, float *restrict v) {
     float b1 = s->beta1, b2 = s->beta2, rate = s->rate * s->fix1, fix2 = s->fix2, eps = s->epsilon;
     for (size_t i = 0; i < n; i++) {
         m[i] = b1 * m[i] + (1 - b1) * g[i];
@@ -52,8 +55,8 @@ KERNEL static void adagrad_update(const struct step *s, size_t n, float *restric
     }
 }
 
-KERNEL static void sgd_update(const struct step *s, size_t n, float *restrict w, const float *restrict g, float *restrict m,
-                              float *restrict v) {
+KERNEL static void sgd_update(const struct step *s, size_t n, float *restrict w, const float *restrict g,
+                              float *restrict m, float *restrict v) {
     (void)m;
     (void)v;
     for (size_t i = 0; i < n; i++) w[i] -= s->rate * g[i];
@@ -63,9 +66,9 @@ static const struct update_rule rules[] = {
     [OPTIM_ADAM] = {2, adam_update}, [OPTIM_ADAGRAD] = {1, adagrad_update}, [OPTIM_SGD] = {0, sgd_update}};
 
 struct table_grad { /* the batch's gradient of one table, one row of `grad` per distinct id ("slot") */
-    uint32_t *mark;   /* id -> slot + 1; 0 = not in this batch */
-    uint32_t *id;     /* slot -> id */
-    float *grad;      /* [slots][cols] */
+    uint32_t *mark; /* id -> slot + 1; 0 = not in this batch */
+    uint32_t *id;   /* slot -> id */
+    float *grad;    /* [slots][cols] */
     size_t slots, cap;
 };
 
@@ -85,17 +88,18 @@ struct optim {
     struct table_grad *table; /* per parameter */
     struct task *task;
     int n_tasks;
-    double *square;           /* per task: its part of the squared norm */
+    double *square; /* per task: its part of the squared norm */
     struct step step;
     uint64_t t;
     double norm;
-    float scale;              /* of clipping */
-    _Atomic int failed;       /* out of memory while a table's gradient grew: set by any task */
+    float scale;        /* of clipping */
+    _Atomic int failed; /* out of memory while a table's gradient grew: set by any task */
 };
 
 /* ---- gradients: slices added in order; tables collected row by row in batch order ---- */
 
-KERNEL static void sum_slices(const struct exec *x, int param, size_t from, size_t n, float l2, const float *w, float *out) {
+KERNEL static void sum_slices(const struct exec *x, int param, size_t from, size_t n, float l2,
+                              const float *w, float *out) {
     const float *first = exec_param_grad(x, param, 0) + from;
     for (size_t i = 0; i < n; i++) out[i] = first[i] + l2 * w[i];
     for (int s = 1; s < exec_n_slices(x); s++) {
@@ -127,7 +131,8 @@ static int collect_use(struct table_grad *t, const struct exec_table_use *u, int
         const struct batch_column *col = &u->slice[s].col[column];
         for (size_t r = 0; r < u->slice[s].rows; r++, row++) {
             struct mat g = mat_rows(u->out_grad, row);
-            size_t begin = col->offsets ? col->offsets[r] : r, end = col->offsets ? col->offsets[r + 1] : r + 1;
+            size_t begin = col->offsets ? col->offsets[r] : r,
+                   end = col->offsets ? col->offsets[r + 1] : r + 1;
             for (size_t i = begin; i < end; i++) {
                 float *sum = table_row(t, col->ids[i], cols);
                 if (!sum) return -1;
@@ -144,11 +149,12 @@ static void collect_table(struct optim *o, int param) {
     const struct exec_table_use *use;
     int n = exec_table_uses(o->x, &use);
     for (int k = 0; k < n; k++)
-        if (use[k].param == param && collect_use(t, &use[k], o->g->node[use[k].node->in[0]]->input, p->cols)) o->failed = 1;
+        if (use[k].param == param && collect_use(t, &use[k], o->g->node[use[k].node->in[0]]->input, p->cols))
+            o->failed = 1;
     if (o->o.embedding_l2 > 0 && o->o.embedding_decay == DECAY_LAZY)
         for (size_t s = 0; s < t->slots; s++)
-            vec_copy(1, p->cols, (struct mat){t->grad + s * p->cols, 0}, (struct mat){p->value + t->id[s] * p->cols, 0},
-                     (float)o->o.embedding_l2, true);
+            vec_copy(1, p->cols, (struct mat){t->grad + s * p->cols, 0},
+                     (struct mat){p->value + t->id[s] * p->cols, 0}, (float)o->o.embedding_l2, true);
 }
 
 static void gather_task(struct optim *o, int i) {
@@ -183,7 +189,8 @@ static void update_table_dense(struct optim *o, int param, float *row_grad) {
     for (size_t r = 0; r < p->rows; r++) {
         struct mat w = {p->value + r * p->cols, 0}, g = {row_grad, 0};
         vec_copy(1, p->cols, g, w, l2, false);
-        if (t->mark[r]) vec_copy(1, p->cols, g, (struct mat){t->grad + (t->mark[r] - 1) * p->cols, 0}, 1, true);
+        if (t->mark[r])
+            vec_copy(1, p->cols, g, (struct mat){t->grad + (t->mark[r] - 1) * p->cols, 0}, 1, true);
         scale_floats(p->cols, row_grad, o->scale);
         update_rows(o, param, (uint32_t)r, row_grad);
     }
@@ -211,7 +218,8 @@ static void update_task(struct optim *o, int i) {
     }
     float *g = o->sum[task->param] + task->from;
     scale_floats(task->n, g, o->scale);
-    o->rule->update(&o->step, task->n, p->value + task->from, g, o->m[task->param] ? o->m[task->param] + task->from : NULL,
+    o->rule->update(&o->step, task->n, p->value + task->from, g,
+                    o->m[task->param] ? o->m[task->param] + task->from : NULL,
                     o->v[task->param] ? o->v[task->param] + task->from : NULL);
 }
 
@@ -221,7 +229,8 @@ static double square_norm(struct optim *o, int i) {
     const struct param *p = o->g->param[task->param];
     if (p->kind != PARAM_TABLE) return vec_norm2(task->n, o->sum[task->param] + task->from);
     const struct table_grad *t = &o->table[task->param];
-    if (o->o.embedding_decay != DECAY_FULL || o->o.embedding_l2 == 0) return vec_norm2(t->slots * p->cols, t->grad);
+    if (o->o.embedding_decay != DECAY_FULL || o->o.embedding_l2 == 0)
+        return vec_norm2(t->slots * p->cols, t->grad);
     double square = 0;
     for (size_t r = 0; r < p->rows; r++)
         for (size_t c = 0; c < p->cols; c++) {
@@ -291,16 +300,20 @@ static int alloc_param(struct optim *o, int i) {
     return 0;
 }
 
-int optim_create(struct graph *g, struct exec *x, const struct optim_options *options, struct pool *pool, struct optim **out,
-                 struct err *e) {
+int optim_create(struct graph *g, struct exec *x, const struct optim_options *options, struct pool *pool,
+                 struct optim **out, struct err *e) {
     *out = NULL;
-    if (options->embedding_l2 > 0 && options->embedding_decay == DECAY_FULL && options->embedding_update != OPTIM_DENSE)
-        return err_set(e, ERR_INPUT, "`embedding_decay: full` changes every row every step and needs `embedding_update: dense`");
+    if (options->embedding_l2 > 0 && options->embedding_decay == DECAY_FULL &&
+        options->embedding_update != OPTIM_DENSE)
+        return err_set(
+            e, ERR_INPUT,
+            "`embedding_decay: full` changes every row every step and needs `embedding_update: dense`");
     struct optim *o = mem_calloc(1, sizeof *o);
     if (!o) return err_nomem(e, sizeof *o);
     size_t n = (size_t)g->n_params + 1, tasks = 1;
     for (int i = 0; i < g->n_params; i++) tasks += 1 + g->param[i]->rows * g->param[i]->cols / CHUNK;
-    *o = (struct optim){.g = g, .x = x, .o = *options, .pool = pool, .rule = &rules[options->optimizer], .norm = (double)NAN};
+    *o = (struct optim){
+        .g = g, .x = x, .o = *options, .pool = pool, .rule = &rules[options->optimizer], .norm = (double)NAN};
     o->m = mem_calloc(n, sizeof *o->m);
     o->v = mem_calloc(n, sizeof *o->v);
     o->sum = mem_calloc(n, sizeof *o->sum);

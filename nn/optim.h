@@ -5,14 +5,14 @@
  *     TRY(optim_create(&g, x, &o, pool, &opt, e));
  *     loss = exec_train(x, ...);  optim_step(opt, lr);
  *
- * adam     m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  w -= lr * (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)   (Kingma & Ba 2015)
- * adagrad  s += g^2;  w -= lr * g / (sqrt(s) + eps)                                                            (Duchi et al. 2011)
- * sgd      w -= lr * g
- * Tables: `embedding_update: lazy` touches the rows of the batch only, with the global step count t in the bias correction
- * (torch.optim.SparseAdam); `dense` updates every row every step (torch.optim.Adam on a dense gradient).
- * l2: g += l2 * w for dense weights (not biases). embedding_l2: g += embedding_l2 * row, for touched rows (`lazy`) or for the
- * whole table every step (`full`, which needs embedding_update: dense). clip_norm: all gradients scaled by min(1, clip/norm).
- * Work is cut by parameter and by fixed chunks, never by thread: results do not depend on the number of threads.
+ * adam     m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  w -= lr * (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) +
+ * eps)   (Kingma & Ba 2015) adagrad  s += g^2;  w -= lr * g / (sqrt(s) + eps) (Duchi et al. 2011) sgd      w
+ * -= lr * g Tables: `embedding_update: lazy` touches the rows of the batch only, with the global step count t
+ * in the bias correction (torch.optim.SparseAdam); `dense` updates every row every step (torch.optim.Adam on
+ * a dense gradient). l2: g += l2 * w for dense weights (not biases). embedding_l2: g += embedding_l2 * row,
+ * for touched rows (`lazy`) or for the whole table every step (`full`, which needs embedding_update: dense).
+ * clip_norm: all gradients scaled by min(1, clip/norm). Work is cut by parameter and by fixed chunks, never
+ * by thread: results do not depend on the number of threads.
  */
 #ifndef PRERANK_NN_OPTIM_H
 #define PRERANK_NN_OPTIM_H
@@ -26,31 +26,33 @@ enum { OPTIM_ADAM, OPTIM_ADAGRAD, OPTIM_SGD };
 enum { OPTIM_LAZY, OPTIM_DENSE };
 enum { DECAY_LAZY, DECAY_FULL };
 struct optim_options {
-    int optimizer;         /* adam | adagrad | sgd */
+    int optimizer; /* adam | adagrad | sgd */
     double beta1, beta2, epsilon;
     double l2, embedding_l2;
-    int embedding_decay;   /* lazy | full */
-    int embedding_update;  /* lazy | dense */
-    double clip_norm;      /* 0 = off */
+    int embedding_decay;  /* lazy | full */
+    int embedding_update; /* lazy | dense */
+    double clip_norm;     /* 0 = off */
 };
 extern const struct opt optim_opts[];
 
 struct optim;
-int optim_create(struct graph *g, struct exec *x, const struct optim_options *o, struct pool *pool, struct optim **out,
-                 struct err *e);
+int optim_create(struct graph *g, struct exec *x, const struct optim_options *o, struct pool *pool,
+                 struct optim **out, struct err *e);
 void optim_step(struct optim *o, double learning_rate);
-bool optim_failed(const struct optim *o); /* memory ran out while a batch's table gradients were collected: stop */
-double optim_grad_norm(const struct optim *o); /* of the last step, before clipping; NaN when clip_norm is 0 */
+bool optim_failed(
+    const struct optim *o); /* memory ran out while a batch's table gradients were collected: stop */
+double
+optim_grad_norm(const struct optim *o); /* of the last step, before clipping; NaN when clip_norm is 0 */
 void optim_free(struct optim *o);
 
-/* constant | plateau (x factor when the monitored metric has not improved for `patience` epochs) | cosine (to 0 over all steps)
- * ; each after `warmup_steps` of linear warm-up. */
+/* constant | plateau (x factor when the monitored metric has not improved for `patience` epochs) | cosine (to
+ * 0 over all steps) ; each after `warmup_steps` of linear warm-up. */
 enum { SCHEDULE_CONSTANT, SCHEDULE_PLATEAU, SCHEDULE_COSINE };
 struct schedule_options {
     int schedule;
     double learning_rate;
     int64_t warmup_steps;
-    double plateau_factor;   /* 0.1 */
+    double plateau_factor;    /* 0.1 */
     int64_t plateau_patience; /* 1 */
 };
 extern const struct opt schedule_opts[];
@@ -61,7 +63,7 @@ struct schedule {
     int64_t bad_epochs;
 };
 void schedule_init(struct schedule *s, const struct schedule_options *o, int64_t total_steps);
-double schedule_rate(const struct schedule *s, int64_t step);        /* step from 0 */
+double schedule_rate(const struct schedule *s, int64_t step); /* step from 0 */
 void schedule_epoch(struct schedule *s, double metric_higher_is_better);
 
 #endif

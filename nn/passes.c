@@ -10,16 +10,16 @@ struct rewrite {
     const struct graph *g;
     const struct pass_options *o;
     struct graph *out;
-    int *map;      /* old node -> new node, -1: not needed */
-    int *readers;  /* old node -> needed nodes that read it */
-    int *reader;   /* ... the last of them */
+    int *map;     /* old node -> new node, -1: not needed */
+    int *readers; /* old node -> needed nodes that read it */
+    int *reader;  /* ... the last of them */
 };
 
 /* A linear layer with the batch norm and activation behind it pulled in: y = act(scale * (x W^T) + bias). */
 struct layer {
-    int input;              /* old node */
+    int input; /* old node */
     size_t units, width;
-    float *weight, *bias;   /* owned; [units][width], [units] */
+    float *weight, *bias; /* owned; [units][width], [units] */
     enum act act;
     const char *name;
 };
@@ -39,7 +39,8 @@ static int only_reader(const struct rewrite *w, int i) {
 }
 
 /* An owned parameter of the new graph. */
-static float *new_param(struct graph *g, int *id, const char *name, const char *suffix, enum param_kind kind, size_t rows, size_t cols) {
+static float *new_param(struct graph *g, int *id, const char *name, const char *suffix, enum param_kind kind,
+                        size_t rows, size_t cols) {
     char text[2 * NN_NAME_MAX];
     snprintf(text, sizeof text, "%s.%s", name, suffix);
     *id = graph_add_param(g, text, kind, rows, cols, INIT_ZERO);
@@ -56,7 +57,8 @@ static void fold_batch_norm(struct layer *l, const struct graph *g, const struct
     const float *mean = g->param[bn->param[2]]->value, *var = g->param[bn->param[3]]->value;
     for (size_t u = 0; u < l->units; u++) {
         double f = (double)weight[u] / sqrt((double)var[u] + 1e-5);
-        for (size_t k = 0; k < l->width; k++) l->weight[u * l->width + k] = (float)(f * (double)l->weight[u * l->width + k]);
+        for (size_t k = 0; k < l->width; k++)
+            l->weight[u * l->width + k] = (float)(f * (double)l->weight[u * l->width + k]);
         l->bias[u] = (float)(f * ((double)l->bias[u] - (double)mean[u]) + (double)bias[u]);
     }
 }
@@ -65,8 +67,11 @@ static void fold_batch_norm(struct layer *l, const struct graph *g, const struct
 static int read_layer(struct rewrite *w, int i, struct layer *l, int *last) {
     const struct graph *g = w->g;
     const struct node *n = g->node[i];
-    *l = (struct layer){.input = n->in[0], .units = (size_t)n->width, .width = (size_t)g->node[n->in[0]]->width,
-                        .act = (enum act)n->attr_i[0], .name = n->name};
+    *l = (struct layer){.input = n->in[0],
+                        .units = (size_t)n->width,
+                        .width = (size_t)g->node[n->in[0]]->width,
+                        .act = (enum act)n->attr_i[0],
+                        .name = n->name};
     l->weight = mem_alloc(l->units * l->width * sizeof *l->weight);
     l->bias = mem_calloc(l->units, sizeof *l->bias);
     if (!l->weight || !l->bias) return err_nomem(&w->out->err, l->units * l->width * sizeof *l->weight);
@@ -87,30 +92,37 @@ static int read_layer(struct rewrite *w, int i, struct layer *l, int *last) {
 
 /* ---- splitting ---- */
 
-struct leaf { /* one part of the concat in front of a layer */
-    int node;  /* old */
-    size_t at; /* its first column */
+struct leaf {     /* one part of the concat in front of a layer */
+    int node;     /* old */
+    size_t at;    /* its first column */
+    enum act act; /* of an activation over the whole concat: it works on each part alone */
 };
 
-static int leaves_of(const struct graph *g, int i, size_t at, struct leaf *leaf, int n) {
+static int leaves_of(const struct graph *g, int i, size_t at, enum act act, struct leaf *leaf, int n) {
     i = through_identities(g, i);
-    if (g->node[i]->op != &op_concat) {
-        if (n < NODE_MAX_INPUTS) leaf[n] = (struct leaf){i, at};
+    const struct node *over = g->node[i];
+    if (over->op == &op_act && act == ACT_NONE &&
+        g->node[through_identities(g, over->in[0])]->op == &op_concat)
+        return leaves_of(g, over->in[0], at, (enum act)over->attr_i[0], leaf, n);
+    if (over->op != &op_concat) {
+        if (n < NODE_MAX_INPUTS) leaf[n] = (struct leaf){i, at, act};
         return n + 1;
     }
     for (int k = 0; k < g->node[i]->n_in; k++) {
-        n = leaves_of(g, g->node[i]->in[k], at, leaf, n);
+        n = leaves_of(g, g->node[i]->in[k], at, act, leaf, n);
         at += (size_t)g->node[g->node[i]->in[k]]->width;
     }
     return n;
 }
 
 /* A linear without activation over some of the leaves; bias only if asked for. */
-static int part_linear(struct rewrite *w, const struct layer *l, const struct leaf *leaf, const int *pick, int n, const char *suffix) {
+static int part_linear(struct rewrite *w, const struct layer *l, const struct leaf *leaf, const int *pick,
+                       int n, const char *suffix) {
     int node[NODE_MAX_INPUTS];
     size_t width = 0;
     for (int k = 0; k < n; k++) {
         node[k] = w->map[leaf[pick[k]].node];
+        if (leaf[pick[k]].act != ACT_NONE) node[k] = nn_act(w->out, node[k], leaf[pick[k]].act);
         width += (size_t)w->g->node[leaf[pick[k]].node]->width;
     }
     char name[2 * NN_NAME_MAX];
@@ -118,7 +130,8 @@ static int part_linear(struct rewrite *w, const struct layer *l, const struct le
     int id = nn_linear_no_bias(w->out, nn_concat(w->out, n, node), (int)l->units, ACT_NONE, name);
     if (id < 0) return -1;
     struct param *p = w->out->param[w->out->node[id]->param[0]];
-    if (!(p->value = mem_alloc(l->units * width * sizeof(float)))) return err_nomem(&w->out->err, l->units * width * 4), -1;
+    if (!(p->value = mem_alloc(l->units * width * sizeof(float))))
+        return err_nomem(&w->out->err, l->units * width * 4), -1;
     for (size_t u = 0; u < l->units; u++) {
         float *to = p->value + u * width;
         for (int k = 0; k < n; k++) {
@@ -130,22 +143,33 @@ static int part_linear(struct rewrite *w, const struct layer *l, const struct le
     return id;
 }
 
-static bool fits_table(const struct rewrite *w, const struct layer *l, int node) {
-    const struct node *n = w->g->node[node];
+/* The activation of a bag's mean is not the mean of activations: such a leaf stays a product. */
+static bool fits_table(const struct rewrite *w, const struct layer *l, const struct leaf *leaf) {
+    const struct node *n = w->g->node[leaf->node];
     if (n->op != &op_embedding || w->g->param[n->param[0]]->kind != PARAM_TABLE) return false;
+    if (leaf->act != ACT_NONE && w->g->node[n->in[0]]->type == VALUE_BAG) return false;
     return w->g->param[n->param[0]]->rows * l->units * sizeof(float) <= w->o->table_bytes;
 }
 
-/* Table of partial products: row v = W[:, leaf] E[v]. */
-static int product_table(struct rewrite *w, const struct layer *l, const struct leaf *leaf, struct lookup *out) {
+/* Table of partial products: row v = W[:, leaf] act(E[v]). */
+static int product_table(struct rewrite *w, const struct layer *l, const struct leaf *leaf,
+                         struct lookup *out) {
     const struct node *n = w->g->node[leaf->node];
     const struct param *e = w->g->param[n->param[0]];
     char suffix[NN_NAME_MAX];
     const char *column = w->g->node[n->in[0]]->name;
     snprintf(suffix, sizeof suffix, "table.%.60s", column);
     float *t = new_param(w->out, &out->table, l->name, suffix, PARAM_TABLE, e->rows, l->units);
-    if (!t) return -1;
-    gemm_nt(e->rows, l->units, e->cols, (struct mat){e->value, e->cols}, l->weight + leaf->at, l->width, (struct mat){t, l->units}, false);
+    float *rows = mem_alloc(e->rows * e->cols * sizeof *rows);
+    if (!t || !rows) {
+        mem_free(rows);
+        return err_nomem(&w->out->err, e->rows * e->cols * sizeof *rows), -1;
+    }
+    memcpy(rows, e->value, e->rows * e->cols * sizeof *rows);
+    vec_bias_act(e->rows, e->cols, (struct mat){rows, e->cols}, NULL, leaf->act);
+    gemm_nt(e->rows, l->units, e->cols, (struct mat){rows, e->cols}, l->weight + leaf->at, l->width,
+            (struct mat){t, l->units}, false);
+    mem_free(rows);
     out->ids = w->map[n->in[0]];
     out->offset = 0;
     return 0;
@@ -159,7 +183,7 @@ static int split_layer(struct rewrite *w, const struct layer *l, const struct le
         int n = 0;
         for (int k = 0; k < n_leaves; k++) {
             if ((w->g->node[leaf[k].node]->side & 3) != side) continue;
-            if (side == SIDE_PAIR && fits_table(w, l, leaf[k].node)) {
+            if (side == SIDE_PAIR && fits_table(w, l, &leaf[k])) {
                 if (product_table(w, l, &leaf[k], &lookup[n_lookups++])) return -1;
             } else
                 pick[n++] = k;
@@ -176,13 +200,37 @@ static int split_layer(struct rewrite *w, const struct layer *l, const struct le
 static int plain_layer(struct rewrite *w, const struct layer *l) {
     int id = nn_linear(w->out, w->map[through_identities(w->g, l->input)], (int)l->units, l->act, l->name);
     if (id < 0) return -1;
-    struct param *weight = w->out->param[w->out->node[id]->param[0]], *bias = w->out->param[w->out->node[id]->param[1]];
+    struct param *weight = w->out->param[w->out->node[id]->param[0]],
+                 *bias = w->out->param[w->out->node[id]->param[1]];
     weight->value = mem_alloc(l->units * l->width * sizeof(float));
     bias->value = mem_alloc(l->units * sizeof(float));
-    if (!weight->value || !bias->value) return err_nomem(&w->out->err, l->units * l->width * sizeof(float)), -1;
+    if (!weight->value || !bias->value)
+        return err_nomem(&w->out->err, l->units * l->width * sizeof(float)), -1;
     memcpy(weight->value, l->weight, l->units * l->width * sizeof(float));
     memcpy(bias->value, l->bias, l->units * sizeof(float));
     return id;
+}
+
+/* The fusion of parallel towers: w . (u * v) + b = <w * u, v> + b with u of the user's and v of the item's
+ * side. -1 when the layer has another shape. */
+static int fuse_hadamard(struct rewrite *w, const struct layer *l) {
+    const struct node *mul = w->g->node[through_identities(w->g, l->input)];
+    if (l->units != 1 || l->act != ACT_NONE || mul->op != &op_mul || mul->attr_i[0]) return -1;
+    int u = mul->in[0], v = mul->in[1];
+    if (w->g->node[u]->side == SIDE_ITEM && w->g->node[v]->side == SIDE_USER) u = mul->in[1], v = mul->in[0];
+    if (w->g->node[u]->side != SIDE_USER || w->g->node[v]->side != SIDE_ITEM) return -1;
+    int scaled = nn_column_scale(w->out, w->map[u], l->name), bias;
+    if (scaled < 0) return -1;
+    struct param *p = w->out->param[w->out->node[scaled]->param[0]];
+    if (!(p->value = mem_alloc(l->width * sizeof *p->value)))
+        return err_nomem(&w->out->err, l->width * sizeof *p->value), -1;
+    memcpy(p->value, l->weight, l->width * sizeof *p->value);
+    int dot = nn_dot(w->out, scaled, w->map[v]);
+    float *b = new_param(w->out, &bias, l->name, "bias", PARAM_DENSE, 1, 1);
+    if (!b) return -1;
+    b[0] = l->bias[0];
+    w->out->param[bias]->vector = true;
+    return nn_lookup_sum(w->out, 1, &dot, 0, NULL, bias, 1, ACT_NONE);
 }
 
 static int rewrite_layer(struct rewrite *w, int i, int *last) {
@@ -190,11 +238,12 @@ static int rewrite_layer(struct rewrite *w, int i, int *last) {
     struct leaf leaf[NODE_MAX_INPUTS];
     int id = -1;
     if (!read_layer(w, i, &l, last)) {
-        int n = leaves_of(w->g, l.input, 0, leaf, 0);
+        int n = leaves_of(w->g, l.input, 0, ACT_NONE, leaf, 0);
         bool pair = w->g->node[l.input]->side == SIDE_PAIR;
-        if (w->o->split && pair && n > 1 && n <= NODE_MAX_INPUTS)
+        if (w->o->split) id = fuse_hadamard(w, &l);
+        if (id < 0 && w->o->split && pair && n > 1 && n <= NODE_MAX_INPUTS)
             id = split_layer(w, &l, leaf, n);
-        else
+        else if (id < 0)
             id = plain_layer(w, &l);
     }
     mem_free(l.weight);
@@ -202,7 +251,8 @@ static int rewrite_layer(struct rewrite *w, int i, int *last) {
     return id;
 }
 
-/* Nodes that only a split layer read (its concat, embeddings that became tables) are dead by now: copy what the output needs. */
+/* Nodes that only a split layer read (its concat, embeddings that became tables) are dead by now: copy what
+ * the output needs. */
 static int sweep(const struct graph *from, struct graph *to, struct err *e) {
     size_t n = (size_t)from->n_nodes + 1;
     bool *need = mem_calloc(n, sizeof *need);

@@ -5,9 +5,12 @@ static const char *const schedule_names[] = {"constant", "plateau", "cosine", NU
 const struct opt schedule_opts[] = {
     OPT_ENUM(struct schedule_options, schedule, "constant", schedule_names, "how the learning rate changes"),
     OPT_DOUBLE(struct schedule_options, learning_rate, "0.001", 0, 1e30, "learning rate after warm-up"),
-    OPT_INT(struct schedule_options, warmup_steps, "0", 0, 1e9, "steps over which the rate rises linearly from 0"),
-    OPT_DOUBLE(struct schedule_options, plateau_factor, "0.1", 1e-6, 1, "plateau: the rate is multiplied by this"),
-    OPT_INT(struct schedule_options, plateau_patience, "1", 1, 1000, "plateau: epochs without a better validation metric"),
+    OPT_INT(struct schedule_options, warmup_steps, "0", 0, 1e9,
+            "steps over which the rate rises linearly from 0"),
+    OPT_DOUBLE(struct schedule_options, plateau_factor, "0.1", 1e-6, 1,
+               "plateau: the rate is multiplied by this"),
+    OPT_INT(struct schedule_options, plateau_patience, "1", 1, 1000,
+            "plateau: epochs without a better validation metric"),
     OPT_END};
 
 void schedule_init(struct schedule *s, const struct schedule_options *o, int64_t total_steps) {

@@ -16,7 +16,8 @@ KERNEL void vec_copy(size_t rows, size_t n, struct mat dst, struct mat src, floa
     }
 }
 
-KERNEL void vec_mul(size_t rows, size_t n, struct mat dst, struct mat x, struct mat y, bool y_column, bool acc) {
+KERNEL void vec_mul(size_t rows, size_t n, struct mat dst, struct mat x, struct mat y, bool y_column,
+                    bool acc) {
     for (size_t r = 0; r < rows; r++) {
         float *restrict d = dst.p + r * dst.ld;
         const float *restrict a = x.p + r * x.ld;
@@ -33,9 +34,10 @@ KERNEL void vec_mul(size_t rows, size_t n, struct mat dst, struct mat x, struct 
     }
 }
 
-/* Sixteen partial sums in a fixed order: the compiler keeps them in vector registers, and the result is the same whatever the
- * vector width. */
-static inline __attribute__((always_inline)) float lanes_dot(size_t n, const float *restrict x, const float *restrict y) {
+/* Sixteen partial sums in a fixed order: the compiler keeps them in vector registers, and the result is the
+ * same whatever the vector width. */
+static inline __attribute__((always_inline)) float lanes_dot(size_t n, const float *restrict x,
+                                                             const float *restrict y) {
     float lane[LANES] = {0};
     size_t c = 0;
     for (; c + LANES <= n; c += LANES)
@@ -72,7 +74,8 @@ KERNEL void vec_bias_act(size_t rows, size_t n, struct mat y, const float *bias,
         if (bias)
             for (size_t c = 0; c < n; c++) d[c] += bias[c];
         switch (act) {
-        case ACT_NONE: break;
+        case ACT_NONE:
+            break;
         case ACT_RELU:
             for (size_t c = 0; c < n; c++) d[c] = d[c] > 0 ? d[c] : 0;
             break;
@@ -81,6 +84,12 @@ KERNEL void vec_bias_act(size_t rows, size_t n, struct mat y, const float *bias,
             break;
         case ACT_TANH:
             for (size_t c = 0; c < n; c++) d[c] = tanhf(d[c]);
+            break;
+        case ACT_LINEAR_LOG:
+            for (size_t c = 0; c < n; c++) {
+                float size = fabsf(d[c]);
+                if (size > 1) d[c] = copysignf(logf(size) + 1, d[c]);
+            }
             break;
         }
     }
@@ -91,7 +100,8 @@ KERNEL void vec_act_grad(size_t rows, size_t n, struct mat g, struct mat y, enum
         float *restrict d = g.p + r * g.ld;
         const float *restrict o = y.p + r * y.ld;
         switch (act) {
-        case ACT_NONE: break;
+        case ACT_NONE:
+            break;
         case ACT_RELU:
             for (size_t c = 0; c < n; c++) d[c] = o[c] > 0 ? d[c] : 0;
             break;
@@ -100,6 +110,10 @@ KERNEL void vec_act_grad(size_t rows, size_t n, struct mat g, struct mat y, enum
             break;
         case ACT_TANH:
             for (size_t c = 0; c < n; c++) d[c] *= 1 - o[c] * o[c];
+            break;
+        case ACT_LINEAR_LOG: /* 1/|x| with |x| = exp(|y| - 1) */
+            for (size_t c = 0; c < n; c++)
+                if (fabsf(o[c]) > 1) d[c] *= expf(1 - fabsf(o[c]));
             break;
         }
         if (bias_grad) {
@@ -124,7 +138,8 @@ static inline __attribute__((always_inline)) void prefetch_row(const float *p, s
     for (size_t c = 0; c < n; c += LANES) __builtin_prefetch(p + c);
 }
 
-KERNEL void vec_gather(size_t rows, size_t n, struct mat dst, const float *table, size_t ld, const uint32_t *ids) {
+KERNEL void vec_gather(size_t rows, size_t n, struct mat dst, const float *table, size_t ld,
+                       const uint32_t *ids) {
     for (size_t r = 0; r < rows; r++) {
         if (r + AHEAD < rows) prefetch_row(table + (size_t)ids[r + AHEAD] * ld, n);
         const float *restrict s = table + (size_t)ids[r] * ld;
@@ -133,8 +148,9 @@ KERNEL void vec_gather(size_t rows, size_t n, struct mat dst, const float *table
     }
 }
 
-static inline __attribute__((always_inline)) void bag_add(size_t n, float *restrict d, const float *table, size_t ld,
-                                                          const uint32_t *ids, size_t begin, size_t end) {
+static inline __attribute__((always_inline)) void bag_add(size_t n, float *restrict d, const float *table,
+                                                          size_t ld, const uint32_t *ids, size_t begin,
+                                                          size_t end) {
     if (begin == end) return;
     float f = 1.0f / (float)(end - begin);
     for (size_t i = begin; i < end; i++) {
@@ -143,16 +159,16 @@ static inline __attribute__((always_inline)) void bag_add(size_t n, float *restr
     }
 }
 
-KERNEL void vec_gather_mean(size_t rows, size_t n, struct mat dst, const float *table, size_t ld, const uint32_t *ids,
-                            const uint32_t *offsets) {
+KERNEL void vec_gather_mean(size_t rows, size_t n, struct mat dst, const float *table, size_t ld,
+                            const uint32_t *ids, const uint32_t *offsets) {
     for (size_t r = 0; r < rows; r++) {
         memset(dst.p + r * dst.ld, 0, n * sizeof(float));
         bag_add(n, dst.p + r * dst.ld, table, ld, ids, offsets[r], offsets[r + 1]);
     }
 }
 
-KERNEL void vec_gather_add(size_t rows, size_t n, struct mat dst, const float *table, size_t ld, const uint32_t *ids,
-                           const uint32_t *offsets) {
+KERNEL void vec_gather_add(size_t rows, size_t n, struct mat dst, const float *table, size_t ld,
+                           const uint32_t *ids, const uint32_t *offsets) {
     for (size_t r = 0; r < rows; r++) {
         float *restrict d = dst.p + r * dst.ld;
         if (offsets) {
@@ -165,25 +181,28 @@ KERNEL void vec_gather_add(size_t rows, size_t n, struct mat dst, const float *t
     }
 }
 
-/* BLAS refuses a row distance below the row's length, even for the single row that a broadcast (ld = 0) is. */
+/* BLAS refuses a row distance below the row's length, even for the single row that a broadcast (ld = 0) is.
+ */
 static int leading(size_t ld, size_t n) { return (int)(ld < n ? n : ld); }
 
-void gemm_nt(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y, bool acc) {
+void gemm_nt(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y,
+             bool acc) {
     if (n == 1) { /* one output: a product of a matrix and a vector, where sgemm would waste its blocks */
         vec_row_dot(rows, k, y, x, (struct mat){(float *)(uintptr_t)w, 0}, acc);
         return;
     }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n, (int)k, 1, x.p, leading(x.ld, k), w, (int)ldw,
-                acc ? 1 : 0, y.p, leading(y.ld, n));
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n, (int)k, 1, x.p, leading(x.ld, k),
+                w, (int)ldw, acc ? 1 : 0, y.p, leading(y.ld, n));
 }
 
-void gemm_nn(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y, bool acc) {
+void gemm_nn(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y,
+             bool acc) {
     if (k == 1) {
         vec_mul(rows, n, y, (struct mat){(float *)(uintptr_t)w, 0}, x, true, acc);
         return;
     }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)n, (int)k, 1, x.p, leading(x.ld, k), w, (int)ldw,
-                acc ? 1 : 0, y.p, leading(y.ld, n));
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)n, (int)k, 1, x.p,
+                leading(x.ld, k), w, (int)ldw, acc ? 1 : 0, y.p, leading(y.ld, n));
 }
 
 void gemm_tn_add(size_t rows, size_t m, size_t n, struct mat a, struct mat b, float *g, size_t ldg) {
@@ -191,8 +210,8 @@ void gemm_tn_add(size_t rows, size_t m, size_t n, struct mat a, struct mat b, fl
         vec_col_sum(rows, n, b, &a, g);
         return;
     }
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)rows, 1, a.p, leading(a.ld, m), b.p,
-                leading(b.ld, n), 1, g, (int)ldg);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)rows, 1, a.p, leading(a.ld, m),
+                b.p, leading(b.ld, n), 1, g, (int)ldg);
 }
 
 void gemm_single_threaded(void) { openblas_set_num_threads(1); }

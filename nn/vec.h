@@ -1,8 +1,10 @@
-/* vec.h: the arithmetic that is not matrix multiplication, on row-major matrices with a row distance (struct mat).
+/* vec.h: the arithmetic that is not matrix multiplication, on row-major matrices with a row distance (struct
+ * mat).
  *
- * Each function is compiled for AVX-512, AVX2 and plain x86-64 and picked when the program starts (KERNEL); elsewhere the portable
- * code alone. Sums run in a fixed order of 16 lanes, so results do not depend on threads; they may differ in the last bits
- * between instruction sets. tests/nn/reference.c holds the slow scalar versions that these are tested against.
+ * Each function is compiled for AVX-512, AVX2 and plain x86-64 and picked when the program starts (KERNEL);
+ * elsewhere the portable code alone. Sums run in a fixed order of 16 lanes, so results do not depend on
+ * threads; they may differ in the last bits between instruction sets. tests/nn/reference.c holds the slow
+ * scalar versions that these are tested against.
  *
  * Matrix products go through OpenBLAS, single-threaded within a slice (gemm_*).
  */
@@ -33,22 +35,28 @@ void vec_col_sum(size_t rows, size_t n, struct mat x, const struct mat *w, float
 /* dst[r] = table[ids[r]] (n floats from `table`, rows `ld` apart) */
 void vec_gather(size_t rows, size_t n, struct mat dst, const float *table, size_t ld, const uint32_t *ids);
 /* dst[r] = mean of the rows of bag r; an empty bag gives zeros */
-void vec_gather_mean(size_t rows, size_t n, struct mat dst, const float *table, size_t ld, const uint32_t *ids,
-                     const uint32_t *offsets);
+void vec_gather_mean(size_t rows, size_t n, struct mat dst, const float *table, size_t ld,
+                     const uint32_t *ids, const uint32_t *offsets);
 /* Like the two above, but dst[r] += */
 void vec_gather_add(size_t rows, size_t n, struct mat dst, const float *table, size_t ld, const uint32_t *ids,
                     const uint32_t *offsets);
 
 /* y (rows, n) = x (rows, k) w^T (+ y);  w (n, k) with rows `ldw` apart */
-void gemm_nt(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y, bool acc);
+void gemm_nt(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y,
+             bool acc);
 /* y (rows, n) = x (rows, k) w (+ y);  w (k, n) */
-void gemm_nn(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y, bool acc);
+void gemm_nn(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y,
+             bool acc);
 /* g (m, n) += a^T b;  a (rows, m), b (rows, n) */
 void gemm_tn_add(size_t rows, size_t m, size_t n, struct mat a, struct mat b, float *g, size_t ldg);
 /* OpenBLAS on one thread: call once before the first product. */
 void gemm_single_threaded(void);
 
-static inline struct mat mat_rows(struct mat m, size_t first) { return (struct mat){m.p ? m.p + first * m.ld : NULL, m.ld}; }
-static inline struct mat mat_cols(struct mat m, size_t first) { return (struct mat){m.p ? m.p + first : NULL, m.ld}; }
+static inline struct mat mat_rows(struct mat m, size_t first) {
+    return (struct mat){m.p ? m.p + first * m.ld : NULL, m.ld};
+}
+static inline struct mat mat_cols(struct mat m, size_t first) {
+    return (struct mat){m.p ? m.p + first : NULL, m.ld};
+}
 
 #endif

@@ -13,12 +13,15 @@ struct from_dataset {
 static int find(const struct dataset *ds, const char *name, side_t side, struct err *e) {
     const struct field *f = dataset_field(ds, name);
     if (!f || f->side != side)
-        return err_set(e, ERR_INPUT, "the model needs the %s column `%s`, which the dataset %s does not have", side_name(side), name, ds->dir), -1;
+        return err_set(e, ERR_INPUT, "the model needs the %s column `%s`, which the dataset %s does not have",
+                       side_name(side), name, ds->dir),
+               -1;
     return (int)(f - ds->field);
 }
 
 /* Rows [first, first+n) of an entity table. */
-static int entity_rows(struct from_dataset *d, int field, uint32_t first, size_t n, struct batch_column *out, struct err *e) {
+static int entity_rows(struct from_dataset *d, int field, uint32_t first, size_t n, struct batch_column *out,
+                       struct err *e) {
     const struct field *f = &d->ds->field[field];
     *out = (struct batch_column){0};
     if (f->type == VALUE_NUMBER) {
@@ -33,7 +36,8 @@ static int entity_rows(struct from_dataset *d, int field, uint32_t first, size_t
             d->room[field] = n + 1;
         }
         uint64_t base = f->entity.offsets[first];
-        for (size_t i = 0; i <= n; i++) d->offsets[field][i] = (uint32_t)(f->entity.offsets[first + i] - base);
+        for (size_t i = 0; i <= n; i++)
+            d->offsets[field][i] = (uint32_t)(f->entity.offsets[first + i] - base);
         out->ids = f->entity.ids + base;
         out->offsets = d->offsets[field];
     }
@@ -47,14 +51,16 @@ static int user_column(void *self, const char *name, uint32_t user, struct batch
     return entity_rows(d, f, user < d->ds->n_users ? user : 0, 1, out, e);
 }
 
-static int item_column(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out, struct err *e) {
+static int item_column(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out,
+                       struct err *e) {
     struct from_dataset *d = self;
     int f = find(d->ds, name, SIDE_ITEM, e);
     if (f < 0) return ERR_INPUT;
     return entity_rows(d, f, first, n, out, e);
 }
 
-static int pair_column(void *self, const char *name, uint32_t user, const uint32_t *items, size_t n, uint32_t *ids, struct err *e) {
+static int pair_column(void *self, const char *name, uint32_t user, const uint32_t *items, size_t n,
+                       uint32_t *ids, struct err *e) {
     struct from_dataset *d = self;
     int f = find(d->ds, name, SIDE_PAIR, e);
     if (f < 0) return ERR_INPUT;

@@ -7,8 +7,8 @@
 struct worker { /* one thread's pair program with its inputs */
     struct exec *x;
     struct batch_column *col;
-    uint32_t *ids;   /* [pair columns][block] */
-    uint32_t *item;  /* [block]: row in the store */
+    uint32_t *ids;  /* [pair columns][block] */
+    uint32_t *item; /* [block]: row in the store */
 };
 
 struct scorer {
@@ -19,7 +19,7 @@ struct scorer {
     struct pool *pool;
     struct exec *user;
     struct batch_column *user_col;
-    float *store;             /* [n_items][item_width] */
+    float *store; /* [n_items][item_width] */
     struct worker *worker;
     int n_workers;
     const char **pair_column; /* NULL-ended */
@@ -33,7 +33,8 @@ struct scorer {
 };
 
 struct scorer_options scorer_defaults(void) {
-    return (struct scorer_options){.passes = {.bn_fold = true, .split = true, .table_bytes = 4 << 20}, .block = 128};
+    return (struct scorer_options){.passes = {.bn_fold = true, .split = true, .table_bytes = 4 << 20},
+                                   .block = 128};
 }
 
 /* ---- making ---- */
@@ -58,7 +59,9 @@ static int make_pair_columns(struct scorer *s, struct err *e) {
             continue;
         }
         if (g->column[i].type != VALUE_ID)
-            return err_set(e, ERR_INPUT, "the pair column `%s` is no single id and cannot be computed at serving time", g->column[i].name);
+            return err_set(e, ERR_INPUT,
+                           "the pair column `%s` is no single id and cannot be computed at serving time",
+                           g->column[i].name);
         s->pair_at[s->n_pair] = i;
         s->pair_column[s->n_pair++] = g->column[i].name;
     }
@@ -89,7 +92,8 @@ static int fill_store(struct scorer *s, struct exec *x, struct batch_column *col
             TRY(s->data.item(s->data.self, c->item.column[i].name, first, n, &col[i], e));
         exec_forward(x, &(struct exec_slice){n, col}, 1);
         for (int k = 0; k < c->n_item; k++) {
-            struct mat v = exec_value(x, c->item_node[k]), to = {s->store + first * width + c->item_offset[k], width};
+            struct mat v = exec_value(x, c->item_node[k]),
+                       to = {s->store + first * width + c->item_offset[k], width};
             vec_copy(n, (size_t)c->item.node[c->item_node[k]]->width, to, v, 1, false);
         }
     }
@@ -113,8 +117,8 @@ static int make_store(struct scorer *s, struct err *e) {
     return rc;
 }
 
-int scorer_create(const struct graph *g, const struct serving_data *data, const struct scorer_options *o, struct pool *pool,
-                  struct scorer **out, struct err *e) {
+int scorer_create(const struct graph *g, const struct serving_data *data, const struct scorer_options *o,
+                  struct pool *pool, struct scorer **out, struct err *e) {
     *out = NULL;
     struct scorer *s = mem_calloc(1, sizeof *s);
     if (!s) return err_nomem(e, sizeof *s);
@@ -128,7 +132,8 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
     if (!rc) rc = make_user(s, e);
     if (!rc) rc = make_pair_columns(s, e);
     if (!rc) rc = make_store(s, e);
-    if (!rc && !(s->worker = mem_calloc((size_t)s->n_workers, sizeof *s->worker))) rc = err_nomem(e, sizeof *s->worker);
+    if (!rc && !(s->worker = mem_calloc((size_t)s->n_workers, sizeof *s->worker)))
+        rc = err_nomem(e, sizeof *s->worker);
     for (int i = 0; i < s->n_workers && !rc; i++) rc = make_worker(s, &s->worker[i], e);
     if (rc)
         scorer_free(s);
@@ -172,25 +177,29 @@ static int score_block(struct scorer *s, struct worker *w, size_t first, size_t 
 static void score_task(void *ctx, int block, int worker) {
     struct scorer *s = ctx;
     struct err e = ERR_INIT;
-    size_t first = (size_t)block * s->o.block, n = s->r->n - first < s->o.block ? s->r->n - first : s->o.block;
+    size_t first = (size_t)block * s->o.block,
+           n = s->r->n - first < s->o.block ? s->r->n - first : s->o.block;
     if (!score_block(s, &s->worker[worker], first, n, &e)) return;
     if (!atomic_exchange(&s->failed, 1)) s->err = e;
 }
 
 static int user_stage(struct scorer *s, uint32_t user, struct err *e) {
     const struct cut *c = &s->cut;
-    for (int i = 0; i < c->user.n_columns; i++) TRY(s->data.user(s->data.self, c->user.column[i].name, user, &s->user_col[i], e));
+    for (int i = 0; i < c->user.n_columns; i++)
+        TRY(s->data.user(s->data.self, c->user.column[i].name, user, &s->user_col[i], e));
     exec_forward(s->user, &(struct exec_slice){1, s->user_col}, 1);
     for (int k = 0; k < c->n_user; k++)
         for (int i = 0; i < s->n_workers; i++)
-            exec_bind(s->worker[i].x, c->user_external[k], (struct mat){exec_value(s->user, c->user_node[k]).p, 0});
+            exec_bind(s->worker[i].x, c->user_external[k],
+                      (struct mat){exec_value(s->user, c->user_node[k]).p, 0});
     return 0;
 }
 
 int scorer_score(struct scorer *s, const struct request *r, float *score, struct err *e) {
     for (size_t i = 0; i < r->n; i++)
         if (r->items[i] >= s->data.n_items)
-            return err_set(e, ERR_INPUT, "candidate %zu is item %u, but there are only %u items", i, r->items[i], s->data.n_items);
+            return err_set(e, ERR_INPUT, "candidate %zu is item %u, but there are only %u items", i,
+                           r->items[i], s->data.n_items);
     TRY(user_stage(s, r->user, e));
     s->r = r;
     s->score = score;

@@ -1,17 +1,17 @@
-/* scorer.h: a trained graph cut for serving: item stage into a store, user stage once a request, pair stage per candidate.
+/* scorer.h: a trained graph cut for serving: item stage into a store, user stage once a request, pair stage
+ * per candidate.
  *
  *     struct scorer *s;
- *     TRY(scorer_create(&graph, &serving_data, &opts, pool, &s, e));   runs passes and the item stage over all items
- *     float score[1000];
- *     struct request r = {.user = 17, .n = 1000, .items = ids};
- *     TRY(scorer_score(s, &r, score, e));                   logits, equal to the training graph's to 1e-5
- *     size_t k = scorer_top(score, r.n, 100, order);        the 100 best positions, best first, by selection (no full sort)
+ *     TRY(scorer_create(&graph, &serving_data, &opts, pool, &s, e));   runs passes and the item stage over
+ * all items float score[1000]; struct request r = {.user = 17, .n = 1000, .items = ids}; TRY(scorer_score(s,
+ * &r, score, e));                   logits, equal to the training graph's to 1e-5 size_t k =
+ * scorer_top(score, r.n, 100, order);        the 100 best positions, best first, by selection (no full sort)
  *     scorer_free(s);
  *
- * Where features come from: a `struct serving_data` gives the columns of the user side (one row), of the item side (all items)
- * and of the pair side (for a user and candidates). serving_data_from_dataset() is the real one: users/, items/ and state/ of a
- * dataset, pair features by derive.h. Tests and benchmarks may bring their own. Numbers of users and items are those of
- * rows/user.npy and rows/item.npy.
+ * Where features come from: a `struct serving_data` gives the columns of the user side (one row), of the item
+ * side (all items) and of the pair side (for a user and candidates). serving_data_from_dataset() is the real
+ * one: users/, items/ and state/ of a dataset, pair features by derive.h. Tests and benchmarks may bring
+ * their own. Numbers of users and items are those of rows/user.npy and rows/item.npy.
  */
 #ifndef PRERANK_SERVE_SCORER_H
 #define PRERANK_SERVE_SCORER_H
@@ -26,11 +26,14 @@
 struct serving_data {
     void *self;
     uint32_t n_items;
-    /* Column `name` for one user (1 row), or for items [first, first+n): pointers valid until the next call of the same worker.*/
+    /* Column `name` for one user (1 row), or for items [first, first+n): pointers valid until the next call
+     * of the same worker.*/
     int (*user)(void *self, const char *name, uint32_t user, struct batch_column *out, struct err *e);
-    int (*item)(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out, struct err *e);
+    int (*item)(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out,
+                struct err *e);
     /* Ids of pair column `name` for a user and n items. */
-    int (*pair)(void *self, const char *name, uint32_t user, const uint32_t *items, size_t n, uint32_t *ids, struct err *e);
+    int (*pair)(void *self, const char *name, uint32_t user, const uint32_t *items, size_t n, uint32_t *ids,
+                struct err *e);
     void (*release)(void *self);
 };
 int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out, struct err *e);
@@ -45,13 +48,14 @@ struct request {
     uint32_t user;
     size_t n;
     const uint32_t *items;
-    /* Pair columns already computed, in the order of scorer_pair_columns(): [k][n] ids; NULL: computed live by serving_data. */
+    /* Pair columns already computed, in the order of scorer_pair_columns(): [k][n] ids; NULL: computed live
+     * by serving_data. */
     const uint32_t *const *pair_ids;
 };
 
 struct scorer;
-int scorer_create(const struct graph *g, const struct serving_data *data, const struct scorer_options *o, struct pool *pool,
-                  struct scorer **out, struct err *e);
+int scorer_create(const struct graph *g, const struct serving_data *data, const struct scorer_options *o,
+                  struct pool *pool, struct scorer **out, struct err *e);
 int scorer_score(struct scorer *s, const struct request *r, float *score, struct err *e);
 size_t scorer_top(const float *score, size_t n, size_t k, uint32_t *order);
 /* Names of the pair-side columns that a request needs (NULL-ended). */

@@ -1,4 +1,5 @@
-/* The k best of n by a heap that holds the worst of them on top: one comparison for most candidates, no full sort. */
+/* The k best of n by a heap that holds the worst of them on top: one comparison for most candidates, no full
+ * sort. */
 #include "serve/scorer.h"
 
 /* Is candidate a worse than b? Ties: the later position is worse, so the order is total. */

@@ -1,5 +1,6 @@
-/* DSSM, the two-tower model (Huang et al. 2013): each side's embeddings go through an MLP of their own; the score is the inner
- * product of the two vectors. Pair features have no place in it. With `normalize`: cosine / temperature. */
+/* DSSM, the two-tower model (Huang et al. 2013): each side's embeddings go through an MLP of their own; the
+ * score is the inner product of the two vectors. Pair features have no place in it. With `normalize`: cosine
+ * / temperature. */
 #include "variants/variant.h"
 
 struct dssm_options {
@@ -11,12 +12,16 @@ struct dssm_options {
 
 static const struct opt dssm_opts[] = {
     MODEL_OPTS(struct dssm_options),
-    MLP_OPTS(struct dssm_options, tower, "128,64,32", "units of each tower's layers; the last is the vector's dimension"),
-    OPT_BOOL(struct dssm_options, normalize, "false", "score by cosine / temperature instead of the inner product"),
-    OPT_DOUBLE(struct dssm_options, temperature, "1", 1e-3, 100, "what the cosine is divided by (0.05 is usual)"),
+    MLP_OPTS(struct dssm_options, tower, "128,64,32",
+             "units of each tower's layers; the last is the vector's dimension"),
+    OPT_BOOL(struct dssm_options, normalize, "false",
+             "score by cosine / temperature instead of the inner product"),
+    OPT_DOUBLE(struct dssm_options, temperature, "1", 1e-3, 100,
+               "what the cosine is divided by (0.05 is usual)"),
     OPT_END};
 
-static int tower(struct graph *g, const struct features *f, const struct dssm_options *o, bool user, struct err *e) {
+static int tower(struct graph *g, const struct features *f, const struct dssm_options *o, bool user,
+                 struct err *e) {
     int n, x = parts_embed(g, f, user ? take_user : take_item, (int)o->model.dim, &n);
     const char *name = user ? "user" : "item";
     if (!n) return err_set(e, ERR_INPUT, "dssm: the feature subset has no field of the %s side", name), -1;

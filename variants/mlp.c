@@ -1,5 +1,5 @@
-/* GwEN: the embeddings of all fields, pair features included, through one MLP to the logit (the ranker's plain form; COLD's
- * network without its feature selection). */
+/* GwEN: the embeddings of all fields, pair features included, through one MLP to the logit (the ranker's
+ * plain form; COLD's network without its feature selection). */
 #include "variants/variant.h"
 #include <stdio.h>
 

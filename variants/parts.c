@@ -30,3 +30,15 @@ int parts_mlp(struct graph *g, int x, const struct mlp_options *o, bool linear_l
     }
     return x;
 }
+
+int parts_cross(struct graph *g, int x, int64_t layers, const char *name) {
+    int x0 = x;
+    for (int k = 0; k < layers && x >= 0; k++) {
+        char layer[NN_NAME_MAX];
+        snprintf(layer, sizeof layer, "%s.%d", name, k);
+        int product = nn_mul(g, nn_linear(g, x, g->node[x0]->width, ACT_NONE, layer), x0),
+            sum[] = {product, x};
+        x = nn_add(g, 2, sum);
+    }
+    return x;
+}

@@ -1,9 +1,12 @@
 #include "variants/variant.h"
 #include <string.h>
 
-extern const struct variant variant_dssm, variant_mlp;
+extern const struct variant variant_dssm, variant_senet, variant_parallel, variant_inttower, variant_mlp,
+    variant_dcn, variant_cold;
 
-static const struct variant *const variants[] = {&variant_dssm, &variant_mlp, NULL};
+static const struct variant *const variants[] = {
+    &variant_dssm, &variant_senet, &variant_parallel, &variant_inttower,
+    &variant_mlp,  &variant_dcn,   &variant_cold,     NULL};
 
 const struct variant *const *variant_all(void) { return variants; }
 
@@ -13,13 +16,15 @@ const struct variant *variant_find(const char *name) {
     return NULL;
 }
 
-int variant_build(const struct variant *v, const void *options, const struct features *f, struct graph *g, struct err *e) {
+int variant_build(const struct variant *v, const void *options, const struct features *f, struct graph *g,
+                  struct err *e) {
     const struct model_options *model = options;
     g->init_std = model->embedding_std;
     TRY(v->build(g, f, options, e));
     for (int i = 0; i < g->n_columns; i++)
         for (int k = 0; k < f->n; k++)
-            if (!strcmp(g->column[i].name, f->feature[k].name)) g->column[i].mean_length = f->feature[k].mean_length;
+            if (!strcmp(g->column[i].name, f->feature[k].name))
+                g->column[i].mean_length = f->feature[k].mean_length;
     graph_add_loss(g, nn_bce(g, g->output, graph_input(g, "label", SIDE_NONE, VALUE_NUMBER, 0)), 1);
     if (g->err.code) {
         if (e) *e = g->err;

@@ -1,4 +1,5 @@
-/* variant.h: what a model variant is: a function that builds a graph from the features it is given, and its option table.
+/* variant.h: what a model variant is: a function that builds a graph from the features it is given, and its
+ * option table.
  *
  * A new variant is one file here and one line in registry.c. It knows nothing of files, clocks or training.
  *
@@ -7,7 +8,8 @@
  *     struct graph g; graph_init(&g);
  *     TRY(variant_build(v, o, &features, &g, e));        adds the BCE loss on the column "label"
  *
- * Parameter names (checkpoints): "embedding.<feature>", "user.<k>.weight", "item.<k>.bias", "mlp.<k>.weight", ...
+ * Parameter names (checkpoints): "embedding.<feature>", "user.<k>.weight", "item.<k>.bias", "mlp.<k>.weight",
+ * ...
  */
 #ifndef PRERANK_VARIANTS_VARIANT_H
 #define PRERANK_VARIANTS_VARIANT_H
@@ -19,7 +21,7 @@ struct feature { /* one input of the model: a field of the dataset that the feat
     side_t side;
     enum value_type type;
     uint32_t vocab;
-    const char *shares;  /* feature whose embedding table this one uses, or NULL */
+    const char *shares; /* feature whose embedding table this one uses, or NULL */
     double mean_length;
 };
 struct features {
@@ -29,25 +31,30 @@ struct features {
 
 struct variant {
     const char *name;
-    const char *help;         /* one line */
-    const struct opt *opts;   /* every variant's table includes `dim` (embedding size, default 16) and `embedding_std` */
+    const char *help; /* one line */
+    const struct opt
+        *opts; /* every variant's table includes `dim` (embedding size, default 16) and `embedding_std` */
     size_t options_bytes;
-    bool two_tower;           /* pair features cannot enter: they are left out, and the sweep says so */
-    int (*build)(struct graph *g, const struct features *f, const void *options, struct err *e); /* sets g->output */
+    bool two_tower; /* pair features cannot enter: they are left out, and the sweep says so */
+    int (*build)(struct graph *g, const struct features *f, const void *options,
+                 struct err *e); /* sets g->output */
 };
 
 const struct variant *variant_find(const char *name); /* NULL when there is none */
 const struct variant *const *variant_all(void);       /* NULL-ended */
-int variant_build(const struct variant *v, const void *options, const struct features *f, struct graph *g, struct err *e);
+int variant_build(const struct variant *v, const void *options, const struct features *f, struct graph *g,
+                  struct err *e);
 
 /* ---- pieces that variants share (variants/parts.c) ---- */
 struct model_options { /* first member, called `model`, of every variant's options */
     int64_t dim;
     double embedding_std;
 };
-#define MODEL_OPTS(T)                                                                                                  \
-    {"dim", OPT_T_INT, offsetof(T, model.dim), "16", 1, 1024, NULL, "embedding size of every field"},                  \
-        {"embedding_std", OPT_T_DOUBLE, offsetof(T, model.embedding_std), "0.01", 0, 10, NULL, "embeddings start as N(0, std)"}
+#define MODEL_OPTS(T)                                                                                        \
+    {"dim", OPT_T_INT, offsetof(T, model.dim), "16", 1, 1024, NULL, "embedding size of every field"}, {      \
+        "embedding_std", OPT_T_DOUBLE, offsetof(T, model.embedding_std), "0.01", 0, 10, NULL,                \
+            "embeddings start as N(0, std)"                                                                  \
+    }
 struct mlp_options {
     struct opt_ints hidden;
     double dropout;
@@ -55,18 +62,38 @@ struct mlp_options {
     bool batch_norm_uniform; /* scale starts as U(0,1), as PyTorch did before 1.2 */
 };
 /* The options of an MLP that is the member `m` of T, in T's table. */
-#define MLP_OPTS(T, m, hidden_default, hidden_help)                                                                    \
-    {"hidden", OPT_T_INTS, offsetof(T, m.hidden), hidden_default, 1, 65536, NULL, hidden_help},                        \
-        {"dropout", OPT_T_DOUBLE, offsetof(T, m.dropout), "0", 0, 0.95, NULL, "share of hidden units dropped in training"}, \
-        {"batch_norm", OPT_T_BOOL, offsetof(T, m.batch_norm), "false", 0, 0, NULL, "batch norm on hidden layers"},     \
-        {"batch_norm_uniform", OPT_T_BOOL, offsetof(T, m.batch_norm_uniform), "false", 0, 0, NULL,                     \
-         "batch norm's scale starts as U(0,1), as PyTorch did before 1.2"}
-/* Embeddings of the features whose side is taken, concatenated in their order; sets *n to their number, -1 when there are none. */
+#define MLP_OPTS(T, m, hidden_default, hidden_help)                                                          \
+    {"hidden", OPT_T_INTS, offsetof(T, m.hidden), hidden_default, 1, 65536, NULL, hidden_help},              \
+        {"dropout",                                                                                          \
+         OPT_T_DOUBLE,                                                                                       \
+         offsetof(T, m.dropout),                                                                             \
+         "0",                                                                                                \
+         0,                                                                                                  \
+         0.95,                                                                                               \
+         NULL,                                                                                               \
+         "share of hidden units dropped in training"},                                                       \
+        {"batch_norm",                                                                                       \
+         OPT_T_BOOL,                                                                                         \
+         offsetof(T, m.batch_norm),                                                                          \
+         "false",                                                                                            \
+         0,                                                                                                  \
+         0,                                                                                                  \
+         NULL,                                                                                               \
+         "batch norm on hidden layers"},                                                                     \
+    {                                                                                                        \
+        "batch_norm_uniform", OPT_T_BOOL, offsetof(T, m.batch_norm_uniform), "false", 0, 0, NULL,            \
+            "batch norm's scale starts as U(0,1), as PyTorch did before 1.2"                                 \
+    }
+/* Embeddings of the features whose side is taken, concatenated in their order; sets *n to their number, -1
+ * when there are none. */
 bool take_user(side_t s);
 bool take_item(side_t s);
 bool take_all(side_t s);
 int parts_embed(struct graph *g, const struct features *f, bool (*take)(side_t), int dim, int *n);
-/* units[0..n-1] with ReLU (and batch norm, dropout); with linear_last the last layer has neither. Names "<name>.<k>". */
+/* DCN-v2 cross layers (Wang et al. 2021): x_{l+1} = x0 * (W x_l + b) + x_l. Names "<name>.<k>". */
+int parts_cross(struct graph *g, int x, int64_t layers, const char *name);
+/* units[0..n-1] with ReLU (and batch norm, dropout); with linear_last the last layer has neither. Names
+ * "<name>.<k>". */
 int parts_mlp(struct graph *g, int x, const struct mlp_options *o, bool linear_last, const char *name);
 
 #endif

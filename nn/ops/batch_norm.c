@@ -1,8 +1,9 @@
-/* Batch norm over the rows of the whole batch (Ioffe & Szegedy 2015), as torch.nn.BatchNorm1d: eps 1e-5, biased variance to
- * normalise, unbiased variance into the running statistics, momentum 0.1.
+/* Batch norm over the rows of the whole batch (Ioffe & Szegedy 2015), as torch.nn.BatchNorm1d: eps 1e-5,
+ * biased variance to normalise, unbiased variance into the running statistics, momentum 0.1.
  *
- * Coupled: it needs every row, so the executor gathers the slices before it. Inference uses the running statistics.
- * Parameters: weight, bias, running_mean, running_var. Work: mean and 1/sd of each column, in double for the sums. */
+ * Coupled: it needs every row, so the executor gathers the slices before it. Inference uses the running
+ * statistics. Parameters: weight, bias, running_mean, running_var. Work: mean and 1/sd of each column, in
+ * double for the sums. */
 #include "nn/op.h"
 #include "nn/passes.h"
 #include "nn/vec.h"
@@ -59,7 +60,8 @@ static void batch_norm_forward(struct op_ctx *c) {
 
 /* dx = w/sd (g - mean(g) - xhat mean(g xhat)) */
 static void batch_norm_backward(struct op_ctx *c) {
-    struct column_stats *s = c->work, *sum = s + c->node->width; /* sum.mean = sum g, sum.inverse_sd = sum g xhat */
+    struct column_stats *s = c->work,
+                        *sum = s + c->node->width; /* sum.mean = sum g, sum.inverse_sd = sum g xhat */
     size_t w = (size_t)c->node->width;
     double n = (double)c->rows;
     for (size_t j = 0; j < w; j++) sum[j] = (struct column_stats){0, 0};
@@ -80,7 +82,8 @@ static void batch_norm_backward(struct op_ctx *c) {
         float *d = c->in_grad[0].p + r * c->in_grad[0].ld;
         for (size_t j = 0; j < w; j++) {
             double xhat = ((double)x[j] - s[j].mean) * s[j].inverse_sd;
-            double v = (double)c->param[0][j] * s[j].inverse_sd * ((double)g[j] - sum[j].mean / n - xhat * sum[j].inverse_sd / n);
+            double v = (double)c->param[0][j] * s[j].inverse_sd *
+                       ((double)g[j] - sum[j].mean / n - xhat * sum[j].inverse_sd / n);
             d[j] = c->in_acc[0] ? d[j] + (float)v : (float)v;
         }
     }

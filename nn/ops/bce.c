@@ -1,5 +1,5 @@
-/* Binary cross-entropy on logits, one loss a row: max(z,0) - z y + log(1 + exp(-|z|)); y in [0,1] (soft labels allowed).
- * in: logit (B,1), label (number column). */
+/* Binary cross-entropy on logits, one loss a row: max(z,0) - z y + log(1 + exp(-|z|)); y in [0,1] (soft
+ * labels allowed). in: logit (B,1), label (number column). */
 #include "nn/op.h"
 #include <math.h>
 

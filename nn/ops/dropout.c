@@ -1,10 +1,12 @@
-/* Inverted dropout (Srivastava et al. 2014): in training each value is dropped with probability p and the others are divided by
- * 1-p. Whether (row, column) is dropped is a hash of the step's seed, the node and the position: forward and backward agree
- * without storing a mask, and threads do not matter. attr_f 0 = p; attr_i 0 = the node's own stream. */
+/* Inverted dropout (Srivastava et al. 2014): in training each value is dropped with probability p and the
+ * others are divided by 1-p. Whether (row, column) is dropped is a hash of the step's seed, the node and the
+ * position: forward and backward agree without storing a mask, and threads do not matter. attr_f 0 = p;
+ * attr_i 0 = the node's own stream. */
 #include "nn/op.h"
 #include "nn/vec.h"
 
-static uint32_t mix(uint32_t x) { /* finaliser "lowbias32" by C. Wellons, https://nullprogram.com/blog/2018/07/31/ */
+static uint32_t
+mix(uint32_t x) { /* finaliser "lowbias32" by C. Wellons, https://nullprogram.com/blog/2018/07/31/ */
     x ^= x >> 16;
     x *= 0x7feb352dU;
     x ^= x >> 15;
@@ -16,7 +18,8 @@ static void mask(struct op_ctx *c, struct mat dst, struct mat src, bool acc) {
     double p = c->node->attr_f[0];
     uint32_t limit = (uint32_t)(p * 4294967295.0), w = (uint32_t)c->node->width;
     float keep = (float)(1 / (1 - p));
-    uint32_t stream = mix((uint32_t)c->seed) ^ mix((uint32_t)(c->seed >> 32) + 0x9e3779b9U * (uint32_t)c->node->attr_i[0]);
+    uint32_t stream =
+        mix((uint32_t)c->seed) ^ mix((uint32_t)(c->seed >> 32) + 0x9e3779b9U * (uint32_t)c->node->attr_i[0]);
     for (size_t r = 0; r < c->rows; r++) {
         const float *s = src.p + r * src.ld;
         float *d = dst.p + r * dst.ld;

@@ -1,4 +1,5 @@
-/* Elementwise: activation, product (also by one factor a row), sum, scaling. attr_i 0 = activation or 1 for a factor a row. */
+/* Elementwise: activation, product (also by one factor a row), sum, scaling. attr_i 0 = activation or 1 for a
+ * factor a row. */
 #include "nn/op.h"
 #include "nn/vec.h"
 
@@ -13,7 +14,8 @@ static void stream_cost(const struct graph *g, const struct node *n, struct cost
 static int same_width(struct graph *g, const char *op, int x, int y) {
     if (g->err.code) return -1;
     if (x < 0 || y < 0 || g->node[x]->width < 1 || g->node[x]->width != g->node[y]->width)
-        return graph_fail(g, "%s: widths differ: %d and %d", op, x < 0 ? -1 : g->node[x]->width, y < 0 ? -1 : g->node[y]->width);
+        return graph_fail(g, "%s: widths differ: %d and %d", op, x < 0 ? -1 : g->node[x]->width,
+                          y < 0 ? -1 : g->node[y]->width);
     return g->node[x]->width;
 }
 
@@ -25,7 +27,8 @@ static void act_backward(struct op_ctx *c) {
     vec_act_grad(c->rows, WIDTH(c), c->out_grad, c->out, (enum act)c->node->attr_i[0], NULL);
     if (c->in_grad[0].p) vec_copy(c->rows, WIDTH(c), c->in_grad[0], c->out_grad, 1, c->in_acc[0]);
 }
-const struct op op_act = {.name = "act", .forward = act_forward, .backward = act_backward, .cost = stream_cost};
+const struct op op_act = {
+    .name = "act", .forward = act_forward, .backward = act_backward, .cost = stream_cost};
 
 int nn_act(struct graph *g, int x, enum act act) {
     int w = same_width(g, "act", x, x), id = w < 0 ? -1 : graph_add_node(g, &op_act, "act", 1, &x, w);
@@ -33,17 +36,21 @@ int nn_act(struct graph *g, int x, enum act act) {
     return id;
 }
 
-static void mul_forward(struct op_ctx *c) { vec_mul(c->rows, WIDTH(c), c->out, c->in[0], c->in[1], c->node->attr_i[0], false); }
+static void mul_forward(struct op_ctx *c) {
+    vec_mul(c->rows, WIDTH(c), c->out, c->in[0], c->in[1], c->node->attr_i[0], false);
+}
 static void mul_backward(struct op_ctx *c) {
     bool column = c->node->attr_i[0];
-    if (c->in_grad[0].p) vec_mul(c->rows, WIDTH(c), c->in_grad[0], c->out_grad, c->in[1], column, c->in_acc[0]);
+    if (c->in_grad[0].p)
+        vec_mul(c->rows, WIDTH(c), c->in_grad[0], c->out_grad, c->in[1], column, c->in_acc[0]);
     if (!c->in_grad[1].p) return;
     if (column)
         vec_row_dot(c->rows, WIDTH(c), c->in_grad[1], c->out_grad, c->in[0], c->in_acc[1]);
     else
         vec_mul(c->rows, WIDTH(c), c->in_grad[1], c->out_grad, c->in[0], false, c->in_acc[1]);
 }
-const struct op op_mul = {.name = "mul", .forward = mul_forward, .backward = mul_backward, .cost = stream_cost};
+const struct op op_mul = {
+    .name = "mul", .forward = mul_forward, .backward = mul_backward, .cost = stream_cost};
 
 int nn_mul(struct graph *g, int x, int y) {
     if (g->err.code) return -1;
@@ -61,7 +68,8 @@ static void add_backward(struct op_ctx *c) {
     for (int k = 0; k < c->node->n_in; k++)
         if (c->in_grad[k].p) vec_copy(c->rows, WIDTH(c), c->in_grad[k], c->out_grad, 1, c->in_acc[k]);
 }
-const struct op op_add = {.name = "add", .forward = add_forward, .backward = add_backward, .cost = stream_cost};
+const struct op op_add = {
+    .name = "add", .forward = add_forward, .backward = add_backward, .cost = stream_cost};
 
 int nn_add(struct graph *g, int n, const int *x) {
     if (g->err.code) return -1;
@@ -75,9 +83,11 @@ static void scale_forward(struct op_ctx *c) {
     vec_copy(c->rows, WIDTH(c), c->out, c->in[0], (float)c->node->attr_f[0], false);
 }
 static void scale_backward(struct op_ctx *c) {
-    if (c->in_grad[0].p) vec_copy(c->rows, WIDTH(c), c->in_grad[0], c->out_grad, (float)c->node->attr_f[0], c->in_acc[0]);
+    if (c->in_grad[0].p)
+        vec_copy(c->rows, WIDTH(c), c->in_grad[0], c->out_grad, (float)c->node->attr_f[0], c->in_acc[0]);
 }
-const struct op op_scale = {.name = "scale", .forward = scale_forward, .backward = scale_backward, .cost = stream_cost};
+const struct op op_scale = {
+    .name = "scale", .forward = scale_forward, .backward = scale_backward, .cost = stream_cost};
 
 int nn_scale(struct graph *g, int x, double factor) {
     int w = same_width(g, "scale", x, x), id = w < 0 ? -1 : graph_add_node(g, &op_scale, "scale", 1, &x, w);

@@ -1,7 +1,8 @@
-/* Embedding lookup: ids (B) -> (B,D). A bag gives the mean of its rows, an empty bag zeros. A number column gives
- * value x learned vector.
+/* Embedding lookup: ids (B) -> (B,D). A bag gives the mean of its rows, an empty bag zeros. A number column
+ * gives value x learned vector.
  *
- * The gradient of a table is sparse: it is not scattered here but by optim.c, straight from this node's output gradient.
+ * The gradient of a table is sparse: it is not scattered here but by optim.c, straight from this node's
+ * output gradient.
  */
 #include "nn/op.h"
 #include "nn/passes.h"
@@ -37,8 +38,10 @@ static void embedding_cost(const struct graph *g, const struct node *n, struct c
     if (col->type == VALUE_NUMBER) out->weight_bytes = 4.0 * n->width;
 }
 
-const struct op op_embedding = {
-    .name = "embedding", .forward = embedding_forward, .backward = embedding_backward, .cost = embedding_cost};
+const struct op op_embedding = {.name = "embedding",
+                                .forward = embedding_forward,
+                                .backward = embedding_backward,
+                                .cost = embedding_cost};
 
 int nn_embedding(struct graph *g, int ids, int dim, const char *name) {
     if (g->err.code) return -1;
@@ -51,11 +54,12 @@ int nn_embedding(struct graph *g, int ids, int dim, const char *name) {
     bool number = col->type == VALUE_NUMBER;
     size_t rows = number ? 1 : col->vocab;
     int p = graph_find_param(g, name);
-    if (p < 0) p = graph_add_param(g, name, number ? PARAM_DENSE : PARAM_TABLE, rows, (size_t)dim, INIT_NORMAL);
+    if (p < 0)
+        p = graph_add_param(g, name, number ? PARAM_DENSE : PARAM_TABLE, rows, (size_t)dim, INIT_NORMAL);
     if (p < 0) return -1;
     if (g->param[p]->rows != rows || g->param[p]->cols != (size_t)dim)
-        return graph_fail(g, "embedding: \"%s\" is %zu x %zu and cannot be shared with %s (%zu x %d)", name, g->param[p]->rows,
-                          g->param[p]->cols, col->name, rows, dim);
+        return graph_fail(g, "embedding: \"%s\" is %zu x %zu and cannot be shared with %s (%zu x %d)", name,
+                          g->param[p]->rows, g->param[p]->cols, col->name, rows, dim);
     int id = graph_add_node(g, &op_embedding, name, 1, &ids, dim);
     if (id < 0) return -1;
     struct node *n = g->node[id];

@@ -1,4 +1,5 @@
-/* Sources of values: input columns (ids stay in the batch; number columns become a (B,1) node), and values bound from outside. */
+/* Sources of values: input columns (ids stay in the batch; number columns become a (B,1) node), and values
+ * bound from outside. */
 #include "nn/op.h"
 #include "nn/passes.h"
 #include "nn/vec.h"

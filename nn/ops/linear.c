@@ -1,10 +1,10 @@
-/* Linear layer with fused bias and activation: (B,K) -> (B,N), y = act(x W^T + b), W (N,K). The activation's derivative is
- * taken from its output, so the pre-activation is never stored. attr_i: 0 = activation, 1 = 1 with bias. */
+/* Linear layer with fused bias and activation: (B,K) -> (B,N), y = act(x W^T + b), W (N,K). The activation's
+ * derivative is taken from its output, so the pre-activation is never stored. attr_i: 0 = activation, 1 = 1
+ * with bias. */
 #include "nn/op.h"
 #include "nn/passes.h"
 #include "nn/vec.h"
 #include <stdio.h>
-
 
 static void linear_forward(struct op_ctx *c) {
     const struct node *n = c->node;
@@ -16,7 +16,8 @@ static void linear_forward(struct op_ctx *c) {
 static void linear_backward(struct op_ctx *c) {
     const struct node *n = c->node;
     size_t units = (size_t)n->width, k = (size_t)n->attr_i[2];
-    vec_act_grad(c->rows, units, c->out_grad, c->out, (enum act)n->attr_i[0], n->attr_i[1] ? c->param_grad[1] : NULL);
+    vec_act_grad(c->rows, units, c->out_grad, c->out, (enum act)n->attr_i[0],
+                 n->attr_i[1] ? c->param_grad[1] : NULL);
     gemm_tn_add(c->rows, units, k, c->out_grad, c->in[0], c->param_grad[0], k);
     if (c->in_grad[0].p) gemm_nn(c->rows, k, units, c->out_grad, c->param[0], k, c->in_grad[0], c->in_acc[0]);
 }
@@ -28,7 +29,8 @@ static void linear_cost(const struct graph *g, const struct node *n, struct cost
     out->weight_bytes = 4 * (k * units + (n->attr_i[1] ? units : 0));
 }
 
-const struct op op_linear = {.name = "linear", .forward = linear_forward, .backward = linear_backward, .cost = linear_cost};
+const struct op op_linear = {
+    .name = "linear", .forward = linear_forward, .backward = linear_backward, .cost = linear_cost};
 
 static int linear(struct graph *g, int x, int units, enum act act, bool bias, const char *name) {
     if (g->err.code) return -1;
@@ -36,7 +38,8 @@ static int linear(struct graph *g, int x, int units, enum act act, bool bias, co
     if (units < 1) return graph_fail(g, "%s: linear needs at least one unit", name);
     char text[NN_NAME_MAX + 16];
     snprintf(text, sizeof text, "%s.weight", name);
-    int w = graph_add_param(g, text, PARAM_DENSE, (size_t)units, (size_t)g->node[x]->width, INIT_XAVIER_NORMAL);
+    int w =
+        graph_add_param(g, text, PARAM_DENSE, (size_t)units, (size_t)g->node[x]->width, INIT_XAVIER_NORMAL);
     snprintf(text, sizeof text, "%s.bias", name);
     int b = bias ? graph_add_param(g, text, PARAM_DENSE, 1, (size_t)units, INIT_ZERO) : -1;
     int id = graph_add_node(g, &op_linear, name, 1, &x, units);
@@ -47,7 +50,8 @@ static int linear(struct graph *g, int x, int units, enum act act, bool bias, co
     n->attr_i[0] = (int)act;
     n->attr_i[1] = bias;
     n->attr_i[2] = g->node[x]->width;
-    if (!(n->param = arena_alloc(&g->arena, 2 * sizeof *n->param))) return err_nomem(&g->err, 2 * sizeof *n->param), -1;
+    if (!(n->param = arena_alloc(&g->arena, 2 * sizeof *n->param)))
+        return err_nomem(&g->err, 2 * sizeof *n->param), -1;
     n->param[0] = w;
     n->param[1] = b;
     n->n_params = bias ? 2 : 1;

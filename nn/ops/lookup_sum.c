@@ -1,6 +1,7 @@
-/* act(sum of dense inputs + sum of table rows + bias): what the first layer of a model becomes when it is split by side and its
- * embeddings are multiplied out into tables. Inference only. Inputs: n_x values, then the id columns.
- * attr_i: 0 = n_x, 1 = activation, 2 = 1 with bias (the last parameter); attr_list: first column and row width per lookup. */
+/* act(sum of dense inputs + sum of table rows + bias): what the first layer of a model becomes when it is
+ * split by side and its embeddings are multiplied out into tables. Inference only. Inputs: n_x values, then
+ * the id columns. attr_i: 0 = n_x, 1 = activation, 2 = 1 with bias (the last parameter); attr_list: first
+ * column and row width per lookup. */
 #include "nn/op.h"
 #include "nn/passes.h"
 #include "nn/vec.h"
@@ -39,10 +40,11 @@ static void lookup_sum_cost(const struct graph *g, const struct node *n, struct 
     }
 }
 
-const struct op op_lookup_sum = {.name = "lookup_sum", .forward = lookup_sum_forward, .cost = lookup_sum_cost};
+const struct op op_lookup_sum = {
+    .name = "lookup_sum", .forward = lookup_sum_forward, .cost = lookup_sum_cost};
 
-int nn_lookup_sum(struct graph *g, int n_x, const int *x, int n_lookups, const struct lookup *lookup, int bias, int width,
-                  enum act act) {
+int nn_lookup_sum(struct graph *g, int n_x, const int *x, int n_lookups, const struct lookup *lookup,
+                  int bias, int width, enum act act) {
     if (g->err.code) return -1;
     if (n_x + n_lookups < 1) return graph_fail(g, "lookup_sum: nothing to add");
     int *in = arena_alloc(&g->arena, (size_t)(n_x + n_lookups) * sizeof *in);
@@ -50,13 +52,16 @@ int nn_lookup_sum(struct graph *g, int n_x, const int *x, int n_lookups, const s
     int *param = arena_alloc(&g->arena, (size_t)(n_lookups + 1) * sizeof *param);
     if (!in || !at || !param) return err_nomem(&g->err, sizeof *in), -1;
     for (int k = 0; k < n_x; k++) {
-        if (x[k] < 0 || g->node[x[k]]->width != width) return graph_fail(g, "lookup_sum: value %d has another width than %d", k, width);
+        if (x[k] < 0 || g->node[x[k]]->width != width)
+            return graph_fail(g, "lookup_sum: value %d has another width than %d", k, width);
         in[k] = x[k];
     }
     for (int k = 0; k < n_lookups; k++) {
         const struct lookup *l = &lookup[k];
-        if (l->ids < 0 || g->node[l->ids]->input < 0 || l->table < 0) return graph_fail(g, "lookup_sum: lookup %d is incomplete", k);
-        if (g->param[l->table]->cols < (size_t)(l->offset + width)) return graph_fail(g, "lookup_sum: the rows of \"%s\" are too short", g->param[l->table]->name);
+        if (l->ids < 0 || g->node[l->ids]->input < 0 || l->table < 0)
+            return graph_fail(g, "lookup_sum: lookup %d is incomplete", k);
+        if (g->param[l->table]->cols < (size_t)(l->offset + width))
+            return graph_fail(g, "lookup_sum: the rows of \"%s\" are too short", g->param[l->table]->name);
         in[n_x + k] = l->ids;
         param[k] = l->table;
         at[2 * k] = l->offset;

@@ -16,18 +16,23 @@ static bool computed(struct graph *g, const char *op, int x) {
 }
 
 /* dot: (B,D),(B,D) -> (B,1); attr_i 0 = D */
-static void dot_forward(struct op_ctx *c) { vec_row_dot(c->rows, (size_t)c->node->attr_i[0], c->out, c->in[0], c->in[1], false); }
+static void dot_forward(struct op_ctx *c) {
+    vec_row_dot(c->rows, (size_t)c->node->attr_i[0], c->out, c->in[0], c->in[1], false);
+}
 static void dot_backward(struct op_ctx *c) {
     size_t d = (size_t)c->node->attr_i[0];
     for (int k = 0; k < 2; k++)
-        if (c->in_grad[k].p) vec_mul(c->rows, d, c->in_grad[k], c->in[1 - k], c->out_grad, true, c->in_acc[k]);
+        if (c->in_grad[k].p)
+            vec_mul(c->rows, d, c->in_grad[k], c->in[1 - k], c->out_grad, true, c->in_acc[k]);
 }
-const struct op op_dot = {.name = "dot", .forward = dot_forward, .backward = dot_backward, .cost = in_width_cost};
+const struct op op_dot = {
+    .name = "dot", .forward = dot_forward, .backward = dot_backward, .cost = in_width_cost};
 
 int nn_dot(struct graph *g, int x, int y) {
     if (!computed(g, "dot", x) || !computed(g, "dot", y)) return -1;
     if (g->node[x]->width != g->node[y]->width)
-        return graph_fail(g, "dot: the two vectors have %d and %d dimensions", g->node[x]->width, g->node[y]->width);
+        return graph_fail(g, "dot: the two vectors have %d and %d dimensions", g->node[x]->width,
+                          g->node[y]->width);
     int in[] = {x, y}, id = graph_add_node(g, &op_dot, "dot", 2, in, 1);
     if (id >= 0) g->node[id]->attr_i[0] = g->node[x]->width;
     return id;
@@ -35,7 +40,8 @@ int nn_dot(struct graph *g, int x, int y) {
 
 /* slice: columns attr_i[0] .. + width */
 static void slice_forward(struct op_ctx *c) {
-    vec_copy(c->rows, (size_t)c->node->width, c->out, mat_cols(c->in[0], (size_t)c->node->attr_i[0]), 1, false);
+    vec_copy(c->rows, (size_t)c->node->width, c->out, mat_cols(c->in[0], (size_t)c->node->attr_i[0]), 1,
+             false);
 }
 static void slice_backward(struct op_ctx *c) {
     size_t w = (size_t)c->node->width, from = (size_t)c->node->attr_i[0], all = (size_t)c->node->attr_i[1];
@@ -43,12 +49,14 @@ static void slice_backward(struct op_ctx *c) {
     if (!c->in_acc[0]) vec_copy(c->rows, all, c->in_grad[0], c->in[0], 0, false);
     vec_copy(c->rows, w, mat_cols(c->in_grad[0], from), c->out_grad, 1, true);
 }
-const struct op op_slice = {.name = "slice", .forward = slice_forward, .backward = slice_backward, .cost = in_width_cost};
+const struct op op_slice = {
+    .name = "slice", .forward = slice_forward, .backward = slice_backward, .cost = in_width_cost};
 
 int nn_slice(struct graph *g, int x, int begin, int width) {
     if (!computed(g, "slice", x)) return -1;
     if (begin < 0 || width < 1 || begin > g->node[x]->width - width)
-        return graph_fail(g, "slice: columns %d .. %d of a value of width %d", begin, begin + width, g->node[x]->width);
+        return graph_fail(g, "slice: columns %d .. %d of a value of width %d", begin, begin + width,
+                          g->node[x]->width);
     int id = graph_add_node(g, &op_slice, "slice", 1, &x, width);
     if (id < 0) return -1;
     g->node[id]->attr_i[0] = begin;
@@ -59,7 +67,8 @@ int nn_slice(struct graph *g, int x, int begin, int width) {
 /* group_sum: (B, groups*D) -> (B,D); attr_i 0 = groups. row_sum: (B,D) -> (B,1), D groups of one. */
 static void group_sum_forward(struct op_ctx *c) {
     size_t w = (size_t)c->node->width;
-    for (size_t k = 0; k < (size_t)c->node->attr_i[0]; k++) vec_copy(c->rows, w, c->out, mat_cols(c->in[0], k * w), 1, k > 0);
+    for (size_t k = 0; k < (size_t)c->node->attr_i[0]; k++)
+        vec_copy(c->rows, w, c->out, mat_cols(c->in[0], k * w), 1, k > 0);
 }
 static void group_sum_backward(struct op_ctx *c) {
     size_t w = (size_t)c->node->width;
@@ -95,7 +104,8 @@ static void row_sum_backward(struct op_ctx *c) {
         for (size_t k = 0; k < (size_t)c->node->attr_i[0]; k++) d[k] = c->in_acc[0] ? d[k] + f : f;
     }
 }
-const struct op op_row_sum = {.name = "row_sum", .forward = row_sum_forward, .backward = row_sum_backward, .cost = in_width_cost};
+const struct op op_row_sum = {
+    .name = "row_sum", .forward = row_sum_forward, .backward = row_sum_backward, .cost = in_width_cost};
 
 int nn_row_sum(struct graph *g, int x) {
     if (!computed(g, "row_sum", x)) return -1;

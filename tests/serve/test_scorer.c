@@ -1,4 +1,5 @@
-/* Serving is the training graph cut at the frontier: whatever passes run, whatever the number of threads, scores are the same. */
+/* Serving is the training graph cut at the frontier: whatever passes run, whatever the number of threads,
+ * scores are the same. */
 #include "base/rng.h"
 #include "toy.h"
 #include <criterion/criterion.h>
@@ -22,7 +23,8 @@ static double skew(const struct graph *g, const struct scorer_options *o, int th
     for (uint32_t user = 1; user < TOY_USERS; user += 5) {
         for (size_t i = 0; i < n; i++) items[i] = (uint32_t)rng_below(&r, TOY_ITEMS);
         toy_training_scores(g, &toy, user, items, n, expect);
-        cr_assert_eq(scorer_score(s, &(struct request){.user = user, .n = n, .items = items}, got, &e), 0, "%s", e.msg);
+        cr_assert_eq(scorer_score(s, &(struct request){.user = user, .n = n, .items = items}, got, &e), 0,
+                     "%s", e.msg);
         for (size_t i = 0; i < n; i++) {
             worst = fmax(worst, fabs((double)got[i] - (double)expect[i]));
             largest = fmax(largest, fabs((double)expect[i]));
@@ -43,6 +45,18 @@ static const struct {
     {"mlp", "{dim: 8, hidden: [32, 16]}"},
     {"mlp", "{dim: 8, hidden: [32, 16], batch_norm: true, dropout: 0.3}"},
     {"mlp", "{dim: 5, hidden: [7]}"},
+    {"senet", "{dim: 8, hidden: [24, 12]}"},
+    {"senet", "{dim: 4, hidden: [12], gate: sigmoid, skip: true, reduction: 1}"},
+    {"parallel", "{dim: 8, hidden: [24], d: 12}"},
+    {"parallel", "{channels: [mlp]}"},
+    {"parallel", "{channels: [dcn]}"},
+    {"parallel", "{channels: [fm]}"},
+    {"parallel", "{channels: [ffm]}"},
+    {"parallel", "{channels: [cin], cin: [5, 3]}"},
+    {"inttower", "{dim: 8, hidden: [24, 16], heads: 3, head_dim: 8}"},
+    {"dcn", "{dim: 4, hidden: [16]}"},
+    {"cold", "{dim: 8, hidden: [24], linear_log: true}"},
+    {"cold", "{dim: 8, hidden: [24], batch_norm: true}"},
 };
 
 Test(scorer, serving_scores_equal_training_scores_for_every_model_and_every_pass) {
@@ -69,7 +83,8 @@ Test(scorer, any_number_of_candidates_and_threads_gives_the_same_scores) {
     struct scorer_options o = scorer_defaults();
     toy_model("mlp", "{hidden: [32, 16]}", &g);
     for (int threads = 1; threads <= 3; threads++)
-        for (size_t n = 1; n <= 520; n = n * 2 + 1) cr_expect_lt(skew(&g, &o, threads, n), 1e-5, "%d threads, %zu candidates", threads, n);
+        for (size_t n = 1; n <= 520; n = n * 2 + 1)
+            cr_expect_lt(skew(&g, &o, threads, n), 1e-5, "%d threads, %zu candidates", threads, n);
     graph_release(&g);
 }
 
@@ -90,10 +105,14 @@ Test(scorer, pair_ids_brought_by_the_request_count_like_live_ones) {
     cr_assert_null(scorer_pair_columns(s)[2]);
     const uint32_t *ids[] = {toy.pair_small[4], toy.pair_big[4]};
     cr_assert_eq(scorer_score(s, &(struct request){.user = 4, .n = 200, .items = items}, live, &e), 0);
-    cr_assert_eq(scorer_score(s, &(struct request){.user = 4, .n = 200, .items = items, .pair_ids = ids}, brought, &e), 0);
+    cr_assert_eq(
+        scorer_score(s, &(struct request){.user = 4, .n = 200, .items = items, .pair_ids = ids}, brought, &e),
+        0);
     cr_assert_arr_eq(live, brought, sizeof live);
     ids[0] = toy.pair_small[5];
-    cr_assert_eq(scorer_score(s, &(struct request){.user = 4, .n = 200, .items = items, .pair_ids = ids}, brought, &e), 0);
+    cr_assert_eq(
+        scorer_score(s, &(struct request){.user = 4, .n = 200, .items = items, .pair_ids = ids}, brought, &e),
+        0);
     cr_assert_neq(memcmp(live, brought, sizeof live), 0, "other pair ids must give other scores");
     scorer_free(s);
     graph_release(&g);
@@ -109,13 +128,16 @@ Test(scorer, an_item_that_does_not_exist_is_an_error) {
     float score[1];
     toy_model("dssm", "{hidden: [16]}", &g);
     cr_assert_eq(scorer_create(&g, &data, &o, NULL, &s, &e), 0);
-    cr_assert_eq(scorer_score(s, &(struct request){.user = 1, .n = 1, .items = (uint32_t[]){TOY_ITEMS}}, score, &e), ERR_INPUT);
+    cr_assert_eq(
+        scorer_score(s, &(struct request){.user = 1, .n = 1, .items = (uint32_t[]){TOY_ITEMS}}, score, &e),
+        ERR_INPUT);
     cr_assert(strstr(e.msg, "item 700"), "%s", e.msg);
     scorer_free(s);
     graph_release(&g);
 }
 
-/* The central idea, counted: a two-tower's pair stage is one inner product, and the split moves work off the pair stage. */
+/* The central idea, counted: a two-tower's pair stage is one inner product, and the split moves work off the
+ * pair stage. */
 Test(scorer, pair_stage_of_a_two_tower_is_one_inner_product) {
     toy_init(&toy);
     struct graph g;
@@ -141,12 +163,14 @@ Test(scorer, splitting_and_tables_take_the_first_layer_off_the_pair_stage) {
     double flops[3];
     for (int k = 0; k < 3; k++) {
         struct scorer *s;
-        struct scorer_options o = {.passes = {.split = k > 0, .table_bytes = k > 1 ? 1 << 20 : 0}, .block = 128};
+        struct scorer_options o = {.passes = {.split = k > 0, .table_bytes = k > 1 ? 1 << 20 : 0},
+                                   .block = 128};
         cr_assert_eq(scorer_create(&g, &data, &o, NULL, &s, &e), 0, "%s", e.msg);
         flops[k] = scorer_cost(s).flops_per_candidate;
         scorer_free(s);
     }
-    /* 7 fields x 16 -> 32: unsplit the pair stage multiplies all of it, split only the 2 pair fields, with a table only the big one */
+    /* 7 fields x 16 -> 32: unsplit the pair stage multiplies all of it, split only the 2 pair fields, with a
+     * table only the big one */
     cr_expect_gt(flops[0] - flops[1], 2 * 32 * 5 * 16 - 32 * 8);
     cr_expect_gt(flops[1] - flops[2], 2 * 32 * 16 - 32 * 8);
     graph_release(&g);
@@ -163,7 +187,8 @@ Test(top, gives_the_k_best_in_order_with_ties_by_position) {
         cr_assert_eq(got, k < n ? k : n);
         for (size_t i = 0; i < got; i++) { /* rank of a candidate = how many are strictly before it */
             size_t before = 0;
-            for (size_t j = 0; j < n; j++) before += score[j] > score[order[i]] || (score[j] == score[order[i]] && j < order[i]);
+            for (size_t j = 0; j < n; j++)
+                before += score[j] > score[order[i]] || (score[j] == score[order[i]] && j < order[i]);
             cr_assert_eq(before, i);
         }
     }

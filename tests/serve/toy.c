@@ -26,12 +26,16 @@ void toy_init(struct toy *t) {
         }
 }
 
-static const struct feature features[] = {
-    {"user_id", SIDE_USER, VALUE_ID, TOY_USERS, NULL, 1}, {"user_bag", SIDE_USER, VALUE_BAG, 6, NULL, 2},
-    {"age", SIDE_USER, VALUE_NUMBER, 0, NULL, 1},         {"item_id", SIDE_ITEM, VALUE_ID, TOY_ITEMS, NULL, 1},
-    {"item_bag", SIDE_ITEM, VALUE_BAG, 20, NULL, 2},      {"small", SIDE_PAIR, VALUE_ID, SMALL, NULL, 1},
-    {"big", SIDE_PAIR, VALUE_ID, BIG, NULL, 1}};
-struct features toy_features(void) { return (struct features){sizeof features / sizeof *features, features}; }
+static const struct feature features[] = {{"user_id", SIDE_USER, VALUE_ID, TOY_USERS, NULL, 1},
+                                          {"user_bag", SIDE_USER, VALUE_BAG, 6, NULL, 2},
+                                          {"age", SIDE_USER, VALUE_NUMBER, 0, NULL, 1},
+                                          {"item_id", SIDE_ITEM, VALUE_ID, TOY_ITEMS, NULL, 1},
+                                          {"item_bag", SIDE_ITEM, VALUE_BAG, 20, NULL, 2},
+                                          {"small", SIDE_PAIR, VALUE_ID, SMALL, NULL, 1},
+                                          {"big", SIDE_PAIR, VALUE_ID, BIG, NULL, 1}};
+struct features toy_features(void) {
+    return (struct features){sizeof features / sizeof *features, features};
+}
 
 static int user(void *self, const char *name, uint32_t u, struct batch_column *out, struct err *e) {
     struct toy *t = self;
@@ -47,7 +51,8 @@ static int user(void *self, const char *name, uint32_t u, struct batch_column *o
     return 0;
 }
 
-static int item(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out, struct err *e) {
+static int item(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out,
+                struct err *e) {
     struct toy *t = self;
     (void)e;
     (void)n;
@@ -57,14 +62,18 @@ static int item(void *self, const char *name, uint32_t first, size_t n, struct b
     return 0;
 }
 
-static int pair(void *self, const char *name, uint32_t u, const uint32_t *items, size_t n, uint32_t *ids, struct err *e) {
+static int pair(void *self, const char *name, uint32_t u, const uint32_t *items, size_t n, uint32_t *ids,
+                struct err *e) {
     struct toy *t = self;
     (void)e;
-    for (size_t i = 0; i < n; i++) ids[i] = !strcmp(name, "small") ? t->pair_small[u][items[i]] : t->pair_big[u][items[i]];
+    for (size_t i = 0; i < n; i++)
+        ids[i] = !strcmp(name, "small") ? t->pair_small[u][items[i]] : t->pair_big[u][items[i]];
     return 0;
 }
 
-struct serving_data toy_serving(struct toy *t) { return (struct serving_data){t, TOY_ITEMS, user, item, pair, NULL}; }
+struct serving_data toy_serving(struct toy *t) {
+    return (struct serving_data){t, TOY_ITEMS, user, item, pair, NULL};
+}
 
 void toy_model(const char *variant, const char *options, struct graph *g) {
     struct err e = ERR_INIT;
@@ -82,12 +91,14 @@ void toy_model(const char *variant, const char *options, struct graph *g) {
     struct rng r = rng_init(11, 2);
     for (int p = 0; p < g->n_params; p++) /* no weight keeps a special start value */
         for (size_t i = 0; i < g->param[p]->rows * g->param[p]->cols; i++)
-            g->param[p]->value[i] += (float)(0.3 * (g->param[p]->kind == PARAM_STATE ? rng_uniform(&r) : rng_normal(&r)));
+            g->param[p]->value[i] +=
+                (float)(0.3 * (g->param[p]->kind == PARAM_STATE ? rng_uniform(&r) : rng_normal(&r)));
     free(o);
     arena_release(&a);
 }
 
-void toy_training_scores(const struct graph *g, struct toy *t, uint32_t u, const uint32_t *items, size_t n, float *out) {
+void toy_training_scores(const struct graph *g, struct toy *t, uint32_t u, const uint32_t *items, size_t n,
+                         float *out) {
     struct err e = ERR_INIT;
     struct exec *x;
     cr_assert_eq(exec_create(g, &(struct exec_options){.max_rows = 1}, &x, &e), 0);

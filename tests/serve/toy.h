@@ -17,7 +17,8 @@ void toy_init(struct toy *t);
 struct features toy_features(void);
 struct serving_data toy_serving(struct toy *t);
 /* Scores of the training graph, run row by row on the joined columns: what serving must equal. */
-void toy_training_scores(const struct graph *g, struct toy *t, uint32_t user, const uint32_t *items, size_t n, float *out);
+void toy_training_scores(const struct graph *g, struct toy *t, uint32_t user, const uint32_t *items, size_t n,
+                         float *out);
 /* A model with random weights, running statistics included. */
 void toy_model(const char *variant, const char *options, struct graph *g);
 
