@@ -15,7 +15,7 @@ double reference_act(double x, enum act act) {
         return 1 / (1 + exp(-x));
     case ACT_TANH:
         return tanh(x);
-    case ACT_NONE:
+    default:
         break;
     }
     return x;
@@ -29,7 +29,7 @@ double reference_act_slope(double y, enum act act) {
         return y * (1 - y);
     case ACT_TANH:
         return 1 - y * y;
-    case ACT_NONE:
+    default:
         break;
     }
     return 1;
