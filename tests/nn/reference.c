@@ -15,7 +15,9 @@ double reference_act(double x, enum act act) {
         return 1 / (1 + exp(-x));
     case ACT_TANH:
         return tanh(x);
-    default:
+    case ACT_LINEAR_LOG:
+        return x < -1 ? -log(-x) - 1 : x > 1 ? log(x) + 1 : x;
+    case ACT_NONE:
         break;
     }
     return x;
@@ -29,7 +31,9 @@ double reference_act_slope(double y, enum act act) {
         return y * (1 - y);
     case ACT_TANH:
         return 1 - y * y;
-    default:
+    case ACT_LINEAR_LOG:
+        return fabs(y) > 1 ? exp(1 - fabs(y)) : 1; /* 1 / |x| */
+    case ACT_NONE:
         break;
     }
     return 1;

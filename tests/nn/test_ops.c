@@ -48,6 +48,7 @@ BUILD(act_none, nn_act(g, in[0], ACT_NONE))
 BUILD(act_relu, nn_act(g, in[0], ACT_RELU))
 BUILD(act_sigmoid, nn_act(g, in[0], ACT_SIGMOID))
 BUILD(act_tanh, nn_act(g, in[0], ACT_TANH))
+BUILD(act_linear_log, nn_act(g, in[0], ACT_LINEAR_LOG))
 BUILD(dot, nn_dot(g, in[0], in[1]))
 BUILD(dot_with_itself, nn_dot(g, in[0], in[0]))
 BUILD(mul, nn_mul(g, in[0], in[1]))
@@ -60,6 +61,14 @@ BUILD(slice_all, nn_slice(g, in[0], 0, width))
 BUILD(row_sum, nn_row_sum(g, in[0]))
 BUILD(group_sum, nn_group_sum(g, in[0], 3))
 BUILD(group_sum_one, nn_group_sum(g, in[0], 1))
+BUILD(group_pool, nn_group_pool(g, in[0], 3))
+BUILD(group_scale, nn_group_scale(g, in[0], in[1]))
+BUILD(max_sim, nn_max_sim(g, in[0], in[1], 3))
+BUILD(max_sim_with_itself, nn_max_sim(g, in[0], in[0], 2))
+BUILD(cin, nn_cin(g, in[0], in[1], 2, width, "cin"))
+BUILD(cin_first_layer, nn_cin(g, in[0], in[0], 3, width, "cin"))
+BUILD(column_scale, nn_column_scale(g, in[0], "s"))
+BUILD(constant, nn_mul(g, in[0], nn_constant(g, SIDE_USER, 1, -0.75)))
 BUILD(l2_normalize, nn_l2_normalize(g, in[0]))
 BUILD(batch_norm, nn_batch_norm(g, in[0], "bn", false))
 BUILD(batch_norm_uniform, nn_batch_norm(g, in[0], "bn", true))
@@ -126,6 +135,7 @@ static const struct op_case cases[] = {
     {"act relu", act_relu, {W}},
     {"act sigmoid", act_sigmoid, {W}},
     {"act tanh", act_tanh, {W}},
+    {"act linear_log", act_linear_log, {W}},
     {"dot", dot, {W, W}},
     {"dot with itself", dot_with_itself, {W}},
     {"mul", mul, {W, W}},
@@ -142,6 +152,15 @@ static const struct op_case cases[] = {
     {"row_sum", row_sum, {W}},
     {"group_sum", group_sum, {3 * W}},
     {"group_sum, one group", group_sum_one, {W}},
+    {"group_pool", group_pool, {3 * W}},
+    {"group_scale", group_scale, {3 * W, 3}},
+    {"max_sim", max_sim, {3 * W, 3 * W}},
+    {"max_sim with itself", max_sim_with_itself, {2 * W}},
+    {"cin", cin, {3 * W, 2 * W}},
+    {"cin of one vector each", cin, {W, W}},
+    {"cin, first layer", cin_first_layer, {2 * W}},
+    {"column_scale", column_scale, {W}},
+    {"constant", constant, {W}},
     {"l2_normalize", l2_normalize, {W}},
     {"batch_norm", batch_norm, {W}},
     {"batch_norm, uniform scale", batch_norm_uniform, {W}},
