@@ -28,12 +28,16 @@
  *
  * The side of a derived feature follows from its columns (user | item = pair); writing `side:` is allowed and checked.
  * Files are looked for in the schema's folder, then the working directory, then $PRERANK_DATA; an error names all three.
+ * A path may begin with ${PRERANK_DATA}.
+ * With `synthetic`, everything else has a default: user_id, item_id, ts, label, all columns, keep: [bayes_p].
+ * Loading opens every file and looks for each column that the schema names; no row is read.
  */
 #ifndef PRERANK_DATA_SCHEMA_H
 #define PRERANK_DATA_SCHEMA_H
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/opt.h"
 #include "data/field.h"
 #include "data/source.h"
 
@@ -64,7 +68,7 @@ struct schema_column {
     bool log1p;        /* number */
     const char *extract; /* regex or NULL */
     const char *sep;     /* multi; default "|" */
-    int n_flags;
+    int n_flags;         /* multi: ids 1.. are these columns in order; then `from` is flags[0] */
     const char *const *flags;
     const struct conf *at;
 };
@@ -74,7 +78,7 @@ struct schema_derived {
     enum derive_kind kind;
     side_t side;
     int n_of;
-    const char *of[2];   /* names of columns above (or, for overlap, of an earlier derived `recent`) */
+    const char *of[2];   /* names of columns above (or, for overlap, of an earlier derived `recent`); user side first */
     int of_index[2];     /* index in schema.column, or n_columns + index in schema.derived */
     int64_t buckets;     /* cross: hash buckets (10000); history, rate, count: quantile buckets (8, 16, 16) */
     double prior;        /* history 5, rate 10: pseudo-exposures at the global past positive rate */
@@ -96,6 +100,10 @@ struct schema_split {
     uint64_t seed;       /* random */
 };
 
+/* The options of the parts, for reading, `prerank help` and docs/data.md. schema_derive_opts is indexed by derive_kind. */
+extern const struct opt schema_column_opts[], schema_split_opts[];
+extern const struct opt *const schema_derive_opts[];
+
 struct schema {
     struct arena arena; /* owns every text and the YAML tree */
     const char *name;   /* default: the file's name without .yaml */
@@ -104,6 +112,7 @@ struct schema {
     const struct conf *synthetic; /* or NULL; then log is unused */
     const char *user, *item, *time; /* time may be NULL */
     struct schema_condition label;
+    bool label_is_binary; /* `label: click`: every other value than 0 and 1 is an error (the condition is "== 1") */
     int n_where, n_joins, n_columns, n_derived, n_keep;
     struct schema_condition *where;
     struct schema_join *join;
@@ -118,6 +127,8 @@ int schema_load(const char *path, struct schema *out, struct err *e); /* on fail
 /* From a YAML map that stands inside another file (an experiment's `data:`). The tree must outlive the schema. */
 int schema_from_conf(struct conf *root, const char *name, struct schema *out, struct err *e);
 void schema_release(struct schema *s);
-bool schema_compare(const struct schema_condition *c, const char *text, bool *ok); /* *ok = false: not a number */
+/* *ok = false when `text` is no number but the operator is >, >=, < or <=. == and != compare numbers as numbers where both
+ * sides are, otherwise texts. */
+bool schema_compare(const struct schema_condition *c, const char *text, bool *ok);
 
 #endif
