@@ -18,7 +18,7 @@ LIB_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out bench/main.c bench/peer
 LIB      := $(BUILD)/libprerank.a
 PROGRAM  := $(BUILD)/prerank
 
-# one test program a module: tests/<module>/*.c
+# one test program a module: tests/<module>/*.c with tests/support/*.c
 TESTS    := $(foreach m,$(MODULES),$(if $(wildcard tests/$(m)/*.c),$(BUILD)/tests/$(m)))
 
 .PHONY: all run data test run-tests bench lint clean help
@@ -44,7 +44,7 @@ $(BUILD)/obj/%.o: %.c
 TEST_CFLAGS := -std=c11 -O1 -g $(SAN) -Wall -Wextra -Werror -pthread
 .SECONDEXPANSION:
 .SECONDARY:
-$(BUILD)/tests/%: $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$(basename $$(wildcard tests/$$*/*.c)))) $(LIB)
+$(BUILD)/tests/%: $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$(basename $$(wildcard tests/$$*/*.c tests/support/*.c)))) $(LIB)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS) $^ -lcriterion $(LDLIBS) -o $@

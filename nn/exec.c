@@ -90,6 +90,7 @@ static void plan_aliases(struct exec *x, int *readers) {
         for (int k = 0; k < g->node[i]->n_in; k++) readers[g->node[i]->in[k]]++;
     }
     if (g->output >= 0) readers[g->output]++;
+    for (int k = 0; k < g->n_losses; k++) readers[g->loss[k].node]++; /* its gradient is set from outside */
     for (int i = 0; i < g->n_nodes; i++) {
         const struct node *n = g->node[i];
         size_t at = 0;
@@ -155,7 +156,8 @@ static void plan_table_uses(struct exec *x) {
     const struct graph *g = x->g;
     for (int i = 0; i < g->n_nodes; i++) {
         const struct node *n = g->node[i];
-        if (n->op == &op_embedding && g->param[n->param[0]]->kind == PARAM_TABLE && x->slot[i].needs_grad)
+        if ((n->op == &op_embedding || n->op == &op_sequence) && g->param[n->param[0]]->kind == PARAM_TABLE &&
+            x->slot[i].needs_grad)
             x->use[x->n_uses++] =
                 (struct exec_table_use){.param = n->param[0], .node = n, .out_grad = x->slot[i].grad};
     }
@@ -283,9 +285,12 @@ static void seed_losses(struct exec *x, int slice) {
     for (int k = 0; k < x->g->n_losses; k++) {
         const struct graph_loss *l = &x->g->loss[k];
         struct mat v = mat_rows(x->slot[l->node].value, first), d = mat_rows(x->slot[l->node].grad, first);
+        bool again = false; /* a node may be several losses */
+        for (int j = 0; j < k; j++) again |= x->g->loss[j].node == l->node;
         for (size_t r = 0; r < rows; r++) {
+            float g = (float)(l->weight / (double)x->batch_rows);
             sum += l->weight * (double)v.p[r * v.ld];
-            if (d.p) d.p[r * d.ld] = (float)(l->weight / (double)x->batch_rows);
+            if (d.p) d.p[r * d.ld] = again ? d.p[r * d.ld] + g : g;
         }
     }
     x->slice_loss[slice] = sum;

@@ -158,6 +158,13 @@ int nn_batch_norm(struct graph *g, int x, const char *name,
                   bool uniform_scale); /* over the whole batch; eps 1e-5, momentum .1 */
 int nn_dropout(struct graph *g, int x, double rate);
 int nn_stop_gradient(struct graph *g, int x);
+/* The first `length` rows of a bag side by side and their number: (B, length*dim + 1); and attention over
+ * them with a target. */
+int nn_sequence(struct graph *g, int ids, int length, int dim, const char *table);
+int nn_target_attention(struct graph *g, int sequence, int q, int hidden, const char *name);
+int nn_id_number(struct graph *g, int ids); /* single ids as (B,1) numbers */
+int nn_category_alignment(struct graph *g, int x,
+                          int ids); /* DAT's loss over the whole batch, the same value in every row */
 /* Per-row binary cross-entropy of logit (B,1) and label (B) number column, with soft labels allowed. */
 int nn_bce(struct graph *g, int logit, int label);
 

@@ -1,4 +1,5 @@
 #include "nn/optim.h"
+#include "nn/op.h"
 #include "nn/vec.h"
 #include <math.h>
 #include <string.h>
@@ -125,18 +126,21 @@ static float *table_row(struct table_grad *t, uint32_t id, size_t cols) {
     return memset(t->grad + (t->slots - 1) * cols, 0, cols * sizeof(float));
 }
 
+/* A bag's mean spreads its gradient evenly over the bag's rows; a sequence hands each row its own columns. */
 static int collect_use(struct table_grad *t, const struct exec_table_use *u, int column, size_t cols) {
-    size_t row = 0;
+    bool sequence = u->node->op == &op_sequence;
+    size_t row = 0, longest = sequence ? (size_t)u->node->attr_i[0] : SIZE_MAX, step = sequence ? cols : 0;
     for (int s = 0; s < u->n_slices; s++) {
         const struct batch_column *col = &u->slice[s].col[column];
         for (size_t r = 0; r < u->slice[s].rows; r++, row++) {
             struct mat g = mat_rows(u->out_grad, row);
             size_t begin = col->offsets ? col->offsets[r] : r,
-                   end = col->offsets ? col->offsets[r + 1] : r + 1;
-            for (size_t i = begin; i < end; i++) {
-                float *sum = table_row(t, col->ids[i], cols);
+                   n = col->offsets ? col->offsets[r + 1] - begin : 1;
+            float share = sequence ? 1 : 1.0f / (float)n;
+            for (size_t i = 0; i < n && i < longest; i++) {
+                float *sum = table_row(t, col->ids[begin + i], cols);
                 if (!sum) return -1;
-                vec_copy(1, cols, (struct mat){sum, 0}, g, 1.0f / (float)(end - begin), true);
+                vec_copy(1, cols, (struct mat){sum, 0}, mat_cols(g, i * step), share, true);
             }
         }
     }

@@ -1,12 +1,14 @@
 #include "variants/variant.h"
 #include <string.h>
 
-extern const struct variant variant_dssm, variant_senet, variant_parallel, variant_inttower, variant_mlp,
-    variant_dcn, variant_cold;
+/* clang-format off: one line a variant */
+extern const struct variant variant_dssm, variant_senet, variant_parallel, variant_dat, variant_inttower,
+    variant_mlp, variant_dcn, variant_din, variant_cold;
 
 static const struct variant *const variants[] = {
-    &variant_dssm, &variant_senet, &variant_parallel, &variant_inttower,
-    &variant_mlp,  &variant_dcn,   &variant_cold,     NULL};
+    &variant_dssm, &variant_senet, &variant_parallel, &variant_dat,  &variant_inttower,
+    &variant_mlp,  &variant_dcn,   &variant_din,      &variant_cold, NULL};
+/* clang-format on */
 
 const struct variant *const *variant_all(void) { return variants; }
 

@@ -1,4 +1,4 @@
-#include "toy.h"
+#include "tests/support/toy.h"
 #include "base/rng.h"
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -18,6 +18,7 @@ void toy_init(struct toy *t) {
         t->item_offsets[i + 1] = t->item_offsets[i] + (uint32_t)rng_below(&r, TOY_BAG + 1);
     }
     for (size_t k = 0; k < TOY_USERS * TOY_BAG; k++) t->user_bag[k] = (uint32_t)rng_below(&r, 6);
+    for (size_t k = 0; k < TOY_USERS * TOY_BAG; k++) t->recent[k] = (uint32_t)rng_below(&r, TOY_ITEMS);
     for (size_t k = 0; k < TOY_ITEMS * TOY_BAG; k++) t->item_bag[k] = (uint32_t)rng_below(&r, 20);
     for (size_t u = 0; u < TOY_USERS; u++)
         for (size_t i = 0; i < TOY_ITEMS; i++) {
@@ -32,7 +33,8 @@ static const struct feature features[] = {{"user_id", SIDE_USER, VALUE_ID, TOY_U
                                           {"item_id", SIDE_ITEM, VALUE_ID, TOY_ITEMS, NULL, 1},
                                           {"item_bag", SIDE_ITEM, VALUE_BAG, 20, NULL, 2},
                                           {"small", SIDE_PAIR, VALUE_ID, SMALL, NULL, 1},
-                                          {"big", SIDE_PAIR, VALUE_ID, BIG, NULL, 1}};
+                                          {"big", SIDE_PAIR, VALUE_ID, BIG, NULL, 1},
+                                          {"recent", SIDE_USER, VALUE_BAG, TOY_ITEMS, "item_id", 2}};
 struct features toy_features(void) {
     return (struct features){sizeof features / sizeof *features, features};
 }
@@ -43,10 +45,11 @@ static int user(void *self, const char *name, uint32_t u, struct batch_column *o
     *out = (struct batch_column){0};
     if (!strcmp(name, "user_id")) out->ids = t->user_id + u;
     if (!strcmp(name, "age")) out->number = t->user_age + u;
-    if (!strcmp(name, "user_bag")) {
+    if (!strcmp(name, "user_bag") || !strcmp(name, "recent")) {
+        const uint32_t *ids = !strcmp(name, "recent") ? t->recent : t->user_bag;
         t->local[0][0] = 0;
         t->local[0][1] = t->user_offsets[u + 1] - t->user_offsets[u];
-        *out = (struct batch_column){t->user_bag + t->user_offsets[u], t->local[0], NULL};
+        *out = (struct batch_column){ids + t->user_offsets[u], t->local[0], NULL};
     }
     return 0;
 }
@@ -103,7 +106,7 @@ void toy_training_scores(const struct graph *g, struct toy *t, uint32_t u, const
     struct exec *x;
     cr_assert_eq(exec_create(g, &(struct exec_options){.max_rows = 1}, &x, &e), 0);
     for (size_t i = 0; i < n; i++) {
-        struct batch_column col[8] = {0};
+        struct batch_column col[10] = {0};
         uint32_t small = t->pair_small[u][items[i]], big = t->pair_big[u][items[i]];
         for (int c = 0; c < g->n_columns; c++) {
             const char *name = g->column[c].name;
@@ -115,4 +118,49 @@ void toy_training_scores(const struct graph *g, struct toy *t, uint32_t u, const
         exec_score(x, &(struct exec_slice){1, col}, 1, out + i);
     }
     exec_free(x);
+}
+
+static void *own(struct toy_rows *rows, size_t bytes) {
+    void *p = calloc(bytes + 1, 1);
+    cr_assert_not_null(p);
+    cr_assert_lt(rows->n_own, 32);
+    return rows->own[rows->n_own++] = p;
+}
+
+/* One column, row after row from the one-row columns above. */
+static void fill_column(struct toy_rows *rows, const struct graph_column *c, struct batch_column *col,
+                        struct toy *t, const uint32_t *users, const uint32_t *items, size_t n) {
+    uint32_t *ids = own(rows, n * TOY_BAG * sizeof *ids), *offsets = own(rows, (n + 1) * sizeof *offsets);
+    float *number = own(rows, n * sizeof *number);
+    struct err e = ERR_INIT;
+    for (size_t r = 0; r < n; r++) {
+        struct batch_column one = {0};
+        if (c->side == SIDE_USER) user(t, c->name, users[r], &one, &e);
+        if (c->side == SIDE_ITEM) item(t, c->name, items[r], 1, &one, &e);
+        if (c->side == SIDE_PAIR) pair(t, c->name, users[r], items + r, 1, ids + r, &e);
+        size_t begin = one.offsets ? one.offsets[0] : 0, len = one.offsets ? one.offsets[1] - begin
+                                                               : one.ids   ? 1
+                                                                           : 0;
+        if (one.number) number[r] = one.number[0];
+        for (size_t k = 0; k < len; k++) ids[offsets[r] + k] = one.ids[begin + k];
+        offsets[r + 1] = offsets[r] + (uint32_t)len;
+    }
+    *col = (struct batch_column){c->type == VALUE_NUMBER ? NULL : ids, c->type == VALUE_BAG ? offsets : NULL,
+                                 c->type == VALUE_NUMBER ? number : NULL};
+}
+
+void toy_rows_init(struct toy_rows *rows, const struct graph *g, struct toy *t, const uint32_t *users,
+                   const uint32_t *items, const float *label, size_t n) {
+    *rows = (struct toy_rows){0};
+    for (int c = 0; c < g->n_columns; c++) {
+        if (!strcmp(g->column[c].name, "label"))
+            rows->col[c].number = label;
+        else
+            fill_column(rows, &g->column[c], &rows->col[c], t, users, items, n);
+    }
+}
+
+void toy_rows_release(struct toy_rows *rows) {
+    for (int i = 0; i < rows->n_own; i++) free(rows->own[i]);
+    rows->n_own = 0;
 }

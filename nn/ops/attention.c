@@ -1,0 +1,188 @@
+/* Target attention over a user's recent items (DIN, Zhou et al. 2018), as two ops:
+ *
+ *   sequence          the first T rows of a bag side by side: (B, T*D + 1); missing ones are zeros, the last
+ * column is the number of rows that are there. User side: computed once a request. target_attention  with q
+ * (B,D): weight_t = w2 relu(W1 [h_t, q, h_t - q, h_t * q] + b1) + b2, no softmax; out = sum_t weight_t h_t.
+ *
+ * attr_i of both: 0 = T, 1 = D, 2 = hidden units. Parameters: W1 (H,4D), b1, w2 (1,H), b2. Work: one row's
+ * inputs and hidden values, made again in the backward pass. */
+#include "nn/op.h"
+#include "nn/vec.h"
+#include <stdio.h>
+#include <string.h>
+
+static void sequence_forward(struct op_ctx *c) {
+    const struct batch_column *col = c->in_col[0];
+    size_t t = (size_t)c->node->attr_i[0], d = (size_t)c->node->attr_i[1];
+    for (size_t r = 0; r < c->rows; r++) {
+        size_t n = col->offsets[r + 1] - col->offsets[r];
+        float *to = c->out.p + r * c->out.ld;
+        if (n > t) n = t;
+        vec_gather(n, d, (struct mat){to, d}, c->param[0], d, col->ids + col->offsets[r]);
+        memset(to + n * d, 0, (t - n) * d * sizeof *to);
+        to[t * d] = (float)n;
+    }
+}
+/* A table's gradient is collected by optim.c from out_grad; there is nothing else below a lookup. */
+static void sequence_backward(struct op_ctx *c) { (void)c; }
+static void sequence_cost(const struct graph *g, const struct node *n, struct cost *out) {
+    (void)g;
+    out->gather_bytes = 4.0 * n->width;
+    out->stream_bytes = 4.0 * n->width;
+}
+const struct op op_sequence = {
+    .name = "sequence", .forward = sequence_forward, .backward = sequence_backward, .cost = sequence_cost};
+
+int nn_sequence(struct graph *g, int ids, int length, int dim, const char *table) {
+    if (g->err.code) return -1;
+    if (ids < 0 || g->node[ids]->type != VALUE_BAG || length < 1)
+        return graph_fail(g, "sequence: needs a bag column and a length");
+    size_t vocab = g->column[g->node[ids]->input].vocab;
+    int p = graph_find_param(g, table);
+    if (p < 0) p = graph_add_param(g, table, PARAM_TABLE, vocab, (size_t)dim, INIT_NORMAL);
+    if (p < 0) return -1;
+    if (g->param[p]->rows != vocab || g->param[p]->cols != (size_t)dim)
+        return graph_fail(g, "sequence: \"%s\" is %zu x %zu, wanted %zu x %d", table, g->param[p]->rows,
+                          g->param[p]->cols, vocab, dim);
+    int id = graph_add_node(g, &op_sequence, "sequence", 1, &ids, length * dim + 1);
+    if (id < 0) return -1;
+    struct node *n = g->node[id];
+    n->attr_i[0] = length;
+    n->attr_i[1] = dim;
+    if (!(n->param = arena_alloc(&g->arena, sizeof *n->param)))
+        return err_nomem(&g->err, sizeof *n->param), -1;
+    n->param[0] = p;
+    n->n_params = 1;
+    return id;
+}
+
+struct row { /* one row of the batch, seen as n recent items */
+    size_t n, d, hidden;
+    const float *h, *q;
+    float *x, *z, *w; /* (n,4D) inputs, (n,H) hidden values, (n) weights */
+    float *dx, *dz;   /* the same for gradients */
+};
+
+static size_t attention_work(const struct node *n, size_t rows) {
+    size_t t = (size_t)n->attr_i[0], d = (size_t)n->attr_i[1], h = (size_t)n->attr_i[2];
+    (void)rows;
+    return 2 * t * (4 * d + h + 1) * sizeof(float);
+}
+
+static struct row row_forward(struct op_ctx *c, size_t r) {
+    size_t t = (size_t)c->node->attr_i[0], d = (size_t)c->node->attr_i[1],
+           hidden = (size_t)c->node->attr_i[2];
+    float *work = c->work;
+    struct row s = {
+        .d = d, .hidden = hidden, .h = c->in[0].p + r * c->in[0].ld, .q = c->in[1].p + r * c->in[1].ld};
+    s.n = (size_t)s.h[t * d];
+    s.x = work;
+    s.z = s.x + t * 4 * d;
+    s.w = s.z + t * hidden;
+    s.dx = s.w + t;
+    s.dz = s.dx + t * 4 * d;
+    for (size_t i = 0; i < s.n; i++) {
+        const float *h = s.h + i * d;
+        float *x = s.x + i * 4 * d;
+        for (size_t k = 0; k < d; k++) {
+            x[k] = h[k];
+            x[d + k] = s.q[k];
+            x[2 * d + k] = h[k] - s.q[k];
+            x[3 * d + k] = h[k] * s.q[k];
+        }
+    }
+    if (!s.n) return s;
+    struct mat z = {s.z, hidden};
+    gemm_nt(s.n, hidden, 4 * d, (struct mat){s.x, 4 * d}, c->param[0], 4 * d, z, false);
+    vec_bias_act(s.n, hidden, z, c->param[1], ACT_RELU);
+    for (size_t i = 0; i < s.n; i++) s.w[i] = vec_dot(hidden, s.z + i * hidden, c->param[2]) + c->param[3][0];
+    return s;
+}
+
+static void attention_forward(struct op_ctx *c) {
+    size_t d = (size_t)c->node->attr_i[1];
+    for (size_t r = 0; r < c->rows; r++) {
+        struct row s = row_forward(c, r);
+        float *out = c->out.p + r * c->out.ld;
+        memset(out, 0, d * sizeof *out);
+        vec_col_sum(s.n, d, (struct mat){(float *)(uintptr_t)s.h, d}, &(struct mat){s.w, 1}, out);
+    }
+}
+
+/* Gradients of one row's attention network; leaves d(inputs) in s->dx. */
+static void row_backward(struct op_ctx *c, const struct row *s, const float *g) {
+    struct mat dz = {s->dz, s->hidden}, z = {s->z, s->hidden}, x = {s->x, 4 * s->d};
+    for (size_t i = 0; i < s->n; i++) {
+        float dw = vec_dot(s->d, g, s->h + i * s->d);
+        c->param_grad[3][0] += dw;
+        vec_copy(1, s->hidden, (struct mat){c->param_grad[2], 0}, mat_rows(z, i), dw, true);
+        vec_copy(1, s->hidden, mat_rows(dz, i), (struct mat){c->param[2], 0}, dw, false);
+    }
+    vec_act_grad(s->n, s->hidden, dz, z, ACT_RELU, c->param_grad[1]);
+    gemm_tn_add(s->n, s->hidden, 4 * s->d, dz, x, c->param_grad[0], 4 * s->d);
+    gemm_nn(s->n, 4 * s->d, s->hidden, dz, c->param[0], 4 * s->d, (struct mat){s->dx, 4 * s->d}, false);
+}
+
+static void attention_backward(struct op_ctx *c) {
+    size_t t = (size_t)c->node->attr_i[0], d = (size_t)c->node->attr_i[1];
+    if (c->in_grad[0].p && !c->in_acc[0]) vec_copy(c->rows, t * d + 1, c->in_grad[0], c->in[0], 0, false);
+    if (c->in_grad[1].p && !c->in_acc[1]) vec_copy(c->rows, d, c->in_grad[1], c->in[1], 0, false);
+    for (size_t r = 0; r < c->rows; r++) {
+        const float *g = c->out_grad.p + r * c->out_grad.ld;
+        struct row s = row_forward(c, r);
+        if (!s.n) continue;
+        row_backward(c, &s, g);
+        float *dh = c->in_grad[0].p ? c->in_grad[0].p + r * c->in_grad[0].ld : NULL;
+        float *dq = c->in_grad[1].p ? c->in_grad[1].p + r * c->in_grad[1].ld : NULL;
+        for (size_t i = 0; i < s.n; i++) {
+            const float *dx = s.dx + i * 4 * d, *h = s.h + i * d;
+            for (size_t k = 0; dh && k < d; k++)
+                dh[i * d + k] += s.w[i] * g[k] + dx[k] + dx[2 * d + k] + dx[3 * d + k] * s.q[k];
+            for (size_t k = 0; dq && k < d; k++) dq[k] += dx[d + k] - dx[2 * d + k] + dx[3 * d + k] * h[k];
+        }
+    }
+}
+
+static void attention_cost(const struct graph *g, const struct node *n, struct cost *out) {
+    double t = n->attr_i[0], d = n->attr_i[1], h = n->attr_i[2];
+    (void)g;
+    out->flops = t * (2 * d + 2 * 4 * d * h + 3 * h + 2 * d);
+    out->stream_bytes = 4 * (t * d + 2 * d);
+    out->weight_bytes = 4 * (4 * d * h + 2 * h + 1);
+}
+
+const struct op op_target_attention = {.name = "target_attention",
+                                       .forward = attention_forward,
+                                       .backward = attention_backward,
+                                       .cost = attention_cost,
+                                       .work_bytes = attention_work};
+
+int nn_target_attention(struct graph *g, int sequence, int q, int hidden, const char *name) {
+    if (g->err.code) return -1;
+    if (sequence < 0 || g->node[sequence]->op != &op_sequence || q < 0 ||
+        g->node[q]->width != g->node[sequence]->attr_i[1])
+        return graph_fail(g, "%s: needs a sequence and a target of the same dimension", name);
+    int d = g->node[q]->width, in[] = {sequence, q};
+    static const char *const part[] = {"0.weight", "0.bias", "1.weight", "1.bias"};
+    size_t rows[] = {(size_t)hidden, 1, 1, 1}, cols[] = {4 * (size_t)d, (size_t)hidden, (size_t)hidden, 1};
+    int id = graph_add_node(g, &op_target_attention, name, 2, in, d);
+    int *param = arena_alloc(&g->arena, 4 * sizeof *param);
+    if (!param) return err_nomem(&g->err, 4 * sizeof *param), -1;
+    for (int k = 0; k < 4; k++) {
+        char text[NN_NAME_MAX + 16];
+        snprintf(text, sizeof text, "%s.%s", name, part[k]);
+        param[k] =
+            graph_add_param(g, text, PARAM_DENSE, rows[k], cols[k], k % 2 ? INIT_ZERO : INIT_XAVIER_NORMAL);
+        if (param[k] < 0) return -1;
+        g->param[param[k]]->vector = k % 2;
+        g->param[param[k]]->decay = !(k % 2);
+    }
+    if (id < 0) return -1;
+    struct node *n = g->node[id];
+    n->param = param;
+    n->n_params = 4;
+    n->attr_i[0] = g->node[sequence]->attr_i[0];
+    n->attr_i[1] = d;
+    n->attr_i[2] = hidden;
+    return id;
+}

@@ -1,0 +1,253 @@
+/* Every variant: gradients against finite differences, a tiny set overfitted, the same weights for any number
+ * of threads. */
+#include "base/rng.h"
+#include "nn/optim.h"
+#include "tests/support/toy.h"
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 24, SLICE = 7 };
+
+static struct toy toy;
+static uint32_t users[ROWS], items[ROWS];
+static float label[ROWS];
+
+static void make_rows(void) {
+    struct rng r = rng_init(21, 4);
+    toy_init(&toy);
+    for (size_t i = 0; i < ROWS; i++) {
+        users[i] = (uint32_t)rng_below(&r, TOY_USERS);
+        items[i] = (uint32_t)rng_below(&r, 40);
+        label[i] = rng_uniform(&r) < 0.5;
+    }
+}
+
+static const struct {
+    const char *variant, *options;
+} models[] = {
+    {"dssm", "{dim: 4, hidden: [6, 5]}"},
+    {"dssm", "{dim: 4, hidden: [6, 5], batch_norm: true}"},
+    {"dssm", "{dim: 4, hidden: [6, 5], normalize: true, temperature: 0.2}"},
+    {"senet", "{dim: 4, hidden: [6, 5], reduction: 1, gate: sigmoid}"},
+    {"senet", "{dim: 4, hidden: [6, 5], reduction: 1, skip: true}"},
+    {"parallel", "{dim: 4, hidden: [6], d: 5, cin: [3, 2], ffm_dim: 2, cross_layers: 2}"},
+    {"parallel", "{dim: 4, channels: [fm]}"},
+    {"parallel", "{dim: 4, channels: [ffm]}"},
+    {"parallel", "{dim: 4, channels: [cin], cin: [3, 2]}"},
+    /* differences see through a stopped gradient: the mimic losses have a test of their own */
+    {"dat", "{dim: 4, hidden: [6, 5], category: item_id, mimic_user: 0, mimic_item: 0}"},
+    {"inttower", "{dim: 4, hidden: [6, 5], heads: 2, head_dim: 3}"},
+    {"mlp", "{dim: 4, hidden: [6, 5]}"},
+    {"dcn", "{dim: 4, hidden: [6], cross_layers: 2}"},
+    {"din", "{dim: 4, hidden: [6], length: 2, attention: 3}"},
+    {"cold", "{dim: 4, hidden: [6], linear_log: true}"},
+};
+enum { MODELS = sizeof models / sizeof *models };
+
+struct run {
+    struct graph g;
+    struct exec *x;
+    struct toy_rows rows;
+    struct exec_slice slice[ROWS / SLICE + 1];
+    struct batch_column col[ROWS / SLICE + 1][16];
+    int n;
+};
+
+/* The batch cut into slices, as the trainer does. */
+static void begin_model(struct run *r, const char *variant, const char *options, struct pool *pool) {
+    struct err e = ERR_INIT;
+    toy_model(variant, options, &r->g);
+    cr_assert_eq(exec_create(&r->g, &(struct exec_options){ROWS, SLICE, true, pool}, &r->x, &e), 0, "%s",
+                 e.msg);
+    toy_rows_init(&r->rows, &r->g, &toy, users, items, label, ROWS);
+    r->n = 0;
+    for (size_t first = 0; first < ROWS; first += SLICE, r->n++) {
+        for (int c = 0; c < r->g.n_columns; c++) {
+            struct batch_column *b = &r->rows.col[c], *to = &r->col[r->n][c];
+            *to = *b;
+            if (b->number) to->number += first;
+            if (b->offsets)
+                to->offsets += first;
+            else if (b->ids)
+                to->ids += first;
+        }
+        r->slice[r->n] = (struct exec_slice){ROWS - first < SLICE ? ROWS - first : SLICE, r->col[r->n]};
+    }
+}
+
+static void begin(struct run *r, size_t m, struct pool *pool) {
+    begin_model(r, models[m].variant, models[m].options, pool);
+}
+
+static void end(struct run *r) {
+    exec_free(r->x);
+    toy_rows_release(&r->rows);
+    graph_release(&r->g);
+}
+
+static double objective(struct run *r) { return exec_train(r->x, r->slice, r->n, 1); }
+
+/* Gradient of every parameter by one step of plain SGD with rate 1. Running statistics move in training: they
+ * are put back. */
+static float **gradients(struct run *r) {
+    struct err e = ERR_INIT;
+    struct optim *o;
+    struct optim_options options;
+    opt_defaults(optim_opts, &options);
+    options.optimizer = OPTIM_SGD;
+    cr_assert_eq(optim_create(&r->g, r->x, &options, NULL, &o, &e), 0, "%s", e.msg);
+    float **grad = calloc((size_t)r->g.n_params, sizeof *grad);
+    for (int p = 0; p < r->g.n_params; p++) {
+        size_t bytes = r->g.param[p]->rows * r->g.param[p]->cols * sizeof(float);
+        memcpy(grad[p] = malloc(bytes), r->g.param[p]->value, bytes);
+    }
+    objective(r);
+    optim_step(o, 1);
+    for (int p = 0; p < r->g.n_params; p++)
+        for (size_t i = 0; i < r->g.param[p]->rows * r->g.param[p]->cols; i++) {
+            float before = grad[p][i];
+            grad[p][i] -= r->g.param[p]->value[i];
+            r->g.param[p]->value[i] = before;
+        }
+    optim_free(o);
+    return grad;
+}
+
+Test(variants, gradients_equal_finite_differences, .timeout = 120) {
+    make_rows();
+    for (size_t m = 0; m < MODELS; m++) {
+        struct run r;
+        begin(&r, m, NULL);
+        float **grad = gradients(&r);
+        double error = 0, size = 0;
+        int kinks = 0, tried = 0;
+        struct rng pick = rng_init(m, 9);
+        for (int p = 0; p < r.g.n_params; p++) {
+            struct param *w = r.g.param[p];
+            size_t n = w->rows * w->cols;
+            for (int k = 0; k < 12 && w->kind != PARAM_STATE; k++) {
+                size_t i = n <= 12 ? (size_t)k % n : rng_below(&pick, n);
+                float keep = w->value[i], h = 4e-4f;
+                w->value[i] = keep + h;
+                double up = objective(&r);
+                w->value[i] = keep - h;
+                double down = objective(&r);
+                w->value[i] = keep;
+                double middle = objective(&r), numeric = (up - down) / (double)((keep + h) - (keep - h));
+                double d = numeric - (double)grad[p][i];
+                tried++;
+                if (fabs(up + down - 2 * middle) >
+                    0.02 * fabs(up - down) + 2e-7) { /* a kink (relu, max) lies in between */
+                    kinks++;
+                    continue;
+                }
+                error += d * d;
+                size += numeric * numeric;
+            }
+            free(grad[p]);
+        }
+        free(grad);
+        cr_expect_lt(kinks, tried / 4, "%d of %d", kinks, tried);
+        cr_expect_gt(size, 1e-6, "%s %s has no gradient to speak of", models[m].variant, models[m].options);
+        cr_expect_lt(sqrt(error / size), 5e-3, "%s %s: relative error %g", models[m].variant,
+                     models[m].options, sqrt(error / size));
+        end(&r);
+    }
+}
+
+/* dL_u/da_u = 2/D y (a_u - p_v) / rows, and nothing flows into the item's tower that it imitates. */
+Test(variants, mimic_loss_moves_the_augmented_vector_and_stops_at_the_other_tower) {
+    float **grad[2];
+    struct run r[2];
+    static const char *const options[] = {"{dim: 4, hidden: [6, 5], mimic_user: 0, mimic_item: 0}",
+                                          "{dim: 4, hidden: [6, 5], mimic_user: 3, mimic_item: 0}"};
+    make_rows();
+    for (int k = 0; k < 2; k++) {
+        begin_model(&r[k], "dat", options[k], NULL);
+        grad[k] = gradients(&r[k]);
+    }
+    const struct graph *g = &r[1].g;
+    for (int p = 0; p < g->n_params; p++) {
+        int same = graph_find_param(&r[0].g, g->param[p]->name);
+        size_t n = g->param[p]->rows * g->param[p]->cols;
+        if (strcmp(g->param[p]->name, "augmented.user"))
+            cr_expect_arr_eq(grad[0][same], grad[1][p], n * sizeof(float), "%s", g->param[p]->name);
+    }
+    int a = graph_find_param(g, "augmented.user");
+    struct mat vector = {0};
+    for (int i = 0; i < g->n_nodes; i++)
+        if (!strcmp(g->node[i]->name, "item.1")) vector = exec_value(r[1].x, i);
+    for (uint32_t u = 0; u < TOY_USERS; u++)
+        for (size_t d = 0; d < 5; d++) {
+            double expect = 0, got = (double)grad[1][a][u * 5 + d] - (double)grad[0][a][u * 5 + d];
+            for (size_t i = 0; i < ROWS; i++)
+                if (users[i] == u && label[i] > 0)
+                    expect += 3 * 2.0 / 5 / ROWS *
+                              (double)(g->param[a]->value[u * 5 + d] - vector.p[i * vector.ld + d]);
+            cr_expect_float_eq(got, expect, 1e-5, "user %u: %g, closed form %g", u, got, expect);
+        }
+    for (int k = 0; k < 2; k++) {
+        for (int p = 0; p < r[k].g.n_params; p++) free(grad[k][p]);
+        free(grad[k]);
+        end(&r[k]);
+    }
+}
+
+static double train(struct run *r, struct pool *pool, int steps) {
+    struct err e = ERR_INIT;
+    struct optim *o;
+    struct optim_options options;
+    double loss = 0;
+    opt_defaults(optim_opts, &options);
+    cr_assert_eq(optim_create(&r->g, r->x, &options, pool, &o, &e), 0);
+    for (int s = 0; s < steps; s++) {
+        loss = exec_train(r->x, r->slice, r->n, (uint64_t)s);
+        optim_step(o, 0.02);
+    }
+    optim_free(o);
+    return loss;
+}
+
+Test(variants, overfit_a_tiny_set, .timeout = 120) {
+    make_rows();
+    for (size_t i = 0; i < ROWS; i++)
+        items[i] = (uint32_t)i; /* no pair of rows with equal features and different labels */
+    for (size_t m = 0; m < MODELS; m++) {
+        struct run r;
+        begin(&r, m, NULL);
+        double loss = train(&r, NULL, 400), bce = 0;
+        struct mat out = exec_value(r.x, r.g.loss[r.g.n_losses - 1].node);
+        for (size_t i = 0; i < ROWS; i++) bce += (double)out.p[i * out.ld] / ROWS;
+        cr_expect_lt(bce, 0.12, "%s %s: bce %g of objective %g", models[m].variant, models[m].options, bce,
+                     loss);
+        end(&r);
+    }
+}
+
+Test(variants, train_to_the_same_bits_with_any_number_of_threads, .timeout = 120) {
+    make_rows();
+    for (size_t m = 0; m < MODELS; m++) {
+        struct run one;
+        begin(&one, m, NULL);
+        double expect = train(&one, NULL, 5);
+        for (int threads = 2; threads <= 8; threads *= 4) {
+            struct err e = ERR_INIT;
+            struct pool *pool;
+            struct run many;
+            cr_assert_eq(pool_create(threads, &pool, &e), 0);
+            begin(&many, m, pool);
+            double got = train(&many, pool, 5);
+            cr_expect_eq(got, expect, "%s %s: loss %.17g and %.17g", models[m].variant, models[m].options,
+                         got, expect);
+            for (int p = 0; p < one.g.n_params; p++)
+                cr_expect_arr_eq(one.g.param[p]->value, many.g.param[p]->value,
+                                 one.g.param[p]->rows * one.g.param[p]->cols * sizeof(float), "%s",
+                                 one.g.param[p]->name);
+            end(&many);
+            pool_free(pool);
+        }
+        end(&one);
+    }
+}

@@ -1,0 +1,87 @@
+/* DAT, dual augmented two-tower (Yu et al. 2021): each user id and item id owns a learned vector that is
+ * appended to its tower's input and trained, by the mimic loss, to equal the other tower's output for the
+ * pairs that were clicked. It carries what the other side knows without an interaction at serving. L_u = mean
+ * over dims of (y a_u + (1-y) sg(p_v) - sg(p_v))^2 = y mean_d (a_u - sg(p_v))^2,  L_v symmetric Category
+ * alignment pulls the covariances of the item vectors of every category to those of the largest one. */
+#include "variants/variant.h"
+#include <stdio.h>
+#include <string.h>
+
+struct dat_options {
+    struct model_options model;
+    struct mlp_options tower;
+    double mimic_user, mimic_item, category_alignment;
+    char user_id[OPT_TEXT_MAX], item_id[OPT_TEXT_MAX], category[OPT_TEXT_MAX];
+};
+
+static const struct opt dat_opts[] = {
+    MODEL_OPTS(struct dat_options),
+    MLP_OPTS(struct dat_options, tower, "256,128,32",
+             "units of each tower's layers; the last is also the augmented vectors' dimension"),
+    OPT_DOUBLE(struct dat_options, mimic_user, "0.5", 0, 1000, "weight of the user's mimic loss"),
+    OPT_DOUBLE(struct dat_options, mimic_item, "0.5", 0, 1000, "weight of the item's mimic loss"),
+    OPT_DOUBLE(struct dat_options, category_alignment, "1", 0, 1000,
+               "weight of the category alignment loss (needs `category`)"),
+    OPT_TEXT(struct dat_options, user_id, "user_id", "field that identifies the user"),
+    OPT_TEXT(struct dat_options, item_id, "item_id", "field that identifies the item"),
+    OPT_TEXT(struct dat_options, category, "", "single-id item field to align; empty: no category alignment"),
+    OPT_END};
+
+static int find_id(struct graph *g, const struct features *f, const char *name, side_t side, struct err *e) {
+    for (int i = 0; i < f->n; i++)
+        if (!strcmp(f->feature[i].name, name) && f->feature[i].side == side && f->feature[i].type == VALUE_ID)
+            return graph_input(g, name, side, VALUE_ID, f->feature[i].vocab);
+    err_set(e, ERR_INPUT, "dat: `%s` is no single-id field of the %s side in this feature subset", name,
+            side_name(side));
+    return -1;
+}
+
+struct side {
+    int augmented, vector;
+};
+
+static int tower(struct graph *g, const struct features *f, const struct dat_options *o, bool user,
+                 struct side *s, struct err *e) {
+    const char *name = user ? "user" : "item";
+    char table[NN_NAME_MAX];
+    int n, x = parts_embed(g, f, user ? take_user : take_item, (int)o->model.dim, &n);
+    int id = find_id(g, f, user ? o->user_id : o->item_id, user ? SIDE_USER : SIDE_ITEM, e);
+    if (id < 0) return ERR_INPUT;
+    snprintf(table, sizeof table, "augmented.%s", name);
+    s->augmented = nn_embedding(g, id, (int)o->tower.hidden.v[o->tower.hidden.n - 1], table);
+    int in[] = {x, s->augmented};
+    s->vector = parts_mlp(g, nn_concat(g, 2, in), &o->tower, true, name);
+    return 0;
+}
+
+static void mimic(struct graph *g, int augmented, int other, int label, double weight) {
+    int in[] = {augmented, nn_scale(g, nn_stop_gradient(g, other), -1)}, d = nn_add(g, 2, in);
+    if (weight <= 0 || d < 0) return;
+    int row = nn_scale(g, nn_row_sum(g, nn_mul(g, d, d)), 1.0 / g->node[d]->width);
+    graph_add_loss(g, nn_mul(g, row, nn_number(g, label)), weight);
+}
+
+static int build(struct graph *g, const struct features *f, const void *options, struct err *e) {
+    const struct dat_options *o = options;
+    struct side user, item;
+    if (!o->tower.hidden.n) return err_set(e, ERR_INPUT, "dat: `hidden` is empty");
+    TRY(tower(g, f, o, true, &user, e));
+    TRY(tower(g, f, o, false, &item, e));
+    int label = graph_input(g, "label", SIDE_NONE, VALUE_NUMBER, 0);
+    g->output = nn_dot(g, user.vector, item.vector);
+    mimic(g, user.augmented, item.vector, label, o->mimic_user);
+    mimic(g, item.augmented, user.vector, label, o->mimic_item);
+    if (o->category[0] && o->category_alignment > 0) {
+        int category = find_id(g, f, o->category, SIDE_ITEM, e);
+        if (category < 0) return ERR_INPUT;
+        graph_add_loss(g, nn_category_alignment(g, item.vector, category), o->category_alignment);
+    }
+    return 0;
+}
+
+const struct variant variant_dat = {.name = "dat",
+                                    .help = "two towers with learned vectors that mimic the other tower",
+                                    .opts = dat_opts,
+                                    .options_bytes = sizeof(struct dat_options),
+                                    .two_tower = true,
+                                    .build = build};
