@@ -82,7 +82,7 @@ void dataset_close(struct dataset *d);
 const struct field *dataset_field(const struct dataset *d, const char *name); /* NULL when there is none */
 /* A `keep` column, mapped; close it with npy_close. */
 int dataset_keep(const struct dataset *d, const char *name, struct npy *out, struct err *e);
-/* Every id below its vocabulary, offsets rising, labels 0/1: reads everything. */
+/* Every id below its vocabulary, offsets rising, labels 0/1, numbers finite, time never back within a split: reads everything. */
 int dataset_verify(const struct dataset *d, struct err *e);
 
 /* Writes DIR/dataset.json from these members of *d: name, hash, n_rows, split, n_users, n_items, n_fields and each field's
@@ -93,20 +93,21 @@ int dataset_write_json(const char *dir, const struct dataset *d, bool has_time, 
 /* A batch is a number of rows copied together from chosen fields, in the layout that nn/ reads.
  *     struct batch b;
  *     TRY(batch_init(&b, &ds, fields, n_fields, 256, e));
- *     batch_gather(&b, row_numbers, n);           b.col[i] holds field i; b.label, b.user
+ *     batch_gather(&b, row_numbers, n);           b.col[i] holds field fields[i]; b.label
  *     batch_release(&b);
  */
 struct batch {
     const struct dataset *ds;
     int n_fields;
     size_t max_rows, rows;
-    struct batch_column *col;   /* [n_fields + extra numbers] */
+    struct batch_column *col;   /* [n_fields]; offsets[0] = 0; bags may move from one gather to the next */
     const struct field **field;
     float *label;               /* [rows] 0.0/1.0 */
     struct batch_store *store;
 };
 int batch_init(struct batch *b, const struct dataset *ds, const int *fields, int n_fields, size_t max_rows, struct err *e);
-int batch_gather(struct batch *b, const uint64_t *rows, size_t n, struct err *e); /* grows bags as needed; n <= max_rows */
-void batch_release(struct batch *b);
+/* n <= max_rows. Grows bags as needed. A row or id that is out of range is an error, also in a dataset that was not verified. */
+int batch_gather(struct batch *b, const uint64_t *rows, size_t n, struct err *e);
+void batch_release(struct batch *b); /* a zeroed struct is fine */
 
 #endif
