@@ -5,9 +5,13 @@
  *                 pair_effects: 2, pair_strength: 1.0,                 number of planted user x item value-pair effects
  *                 noise_user_fields: 2, noise_item_fields: 2, vocab: 50, zipf: 1.0, positive_rate: 0.3, drift: 0}
  *
+ * (`prerank help synthetic` prints them all, from synth_opts.)
+ *
  * Columns: user_id, item_id, ts (strictly rising), u0..uN, i0..iN (planted), nu0.., ni0.. (noise), label, bayes_p.
  * logit p = b + sum_f strength_f * w_f[value] + sum_pairs pair_strength * W_k[user value, item value] (+ drift * t * w'),
  * w ~ N(0,1) fixed by the seed; a user's or item's field values are fixed; items are drawn Zipf(zipf), users uniformly.
+ * Pair effect k is on user field u = k mod U and item field (u + k / U) mod I, of U and I planted ones. t counts millions of
+ * rows, w' belongs to the values of i0. b is set by a Monte Carlo of 65,536 drawn rows so that the mean p is positive_rate.
  * label ~ Bernoulli(p), bayes_p = p: no model can have a higher expected AUC than bayes_p itself.
  * Row r depends only on (seed, r): any range can be made again. 100 M rows stream in constant memory.
  */
@@ -19,7 +23,7 @@
 #include "data/source.h"
 
 struct synth_options {
-    int64_t rows, users, items, seed, vocab, noise_user_fields, noise_item_fields, pair_effects;
+    int64_t rows, first, users, items, seed, vocab, noise_user_fields, noise_item_fields, pair_effects;
     struct opt_doubles user_fields, item_fields;
     double pair_strength, zipf, positive_rate, drift;
 };
