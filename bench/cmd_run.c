@@ -5,7 +5,12 @@
 #include "bench/commands.h"
 #include "bench/manifest.h"
 #include "bench/measure.h"
+#if __has_include("bench/report.h")
 #include "bench/report.h"
+#else
+int report_write(const char *dir, struct err *e);
+int report_table(const char *dir, FILE *out, struct err *e);
+#endif
 #include "bench/sweep.h"
 #include "data/prepare.h"
 #include <string.h>
@@ -30,7 +35,7 @@ static int measure(struct run *r, struct err *e) {
     struct pool *own = NULL;
     if (o->threads && o->threads != pool_threads(r->pool)) TRY(pool_create((int)o->threads, &own, e));
     struct pool *pool = own ? own : r->pool;
-    int rc = machine_calibrate(&r->machine, pool, e);
+    int rc = o->candidates.n ? machine_calibrate(&r->machine, pool, e) : 0;
     if (!rc) rc = manifest_set(&r->manifest, "machine", machine_json(&r->machine), e);
     if (!rc) rc = measure_run(&r->sweep, &r->machine, pool, e);
     pool_free(own);
@@ -48,7 +53,7 @@ static int train_and_measure(struct run *r, struct err *e) {
     if (failed == s->n_runs)
         return err_set(e, ERR_INPUT, "every run failed; the notes in %s/effect.csv say why", r->dir);
     if (failed) progress_note("%d of %d runs failed; effect.csv says why", failed, s->n_runs);
-    return r->x.measure.candidates.n ? measure(r, e) : 0;
+    return measure(r, e);
 }
 
 static int show(struct run *r, struct err *e) {

@@ -1,5 +1,6 @@
 #include "bench/experiment.h"
 #include "base/str.h"
+#include "nn/exec.h"
 #include <ctype.h>
 #include <string.h>
 
@@ -367,19 +368,32 @@ void experiment_release(struct experiment *x) {
     arena_release(&x->arena);
 }
 
+/* The whole of a model's machinery, on vocabularies of two: what it refuses, it refuses now. */
+static int try_model(const struct experiment_variant *v, const struct features *used, struct err *e) {
+    struct graph g;
+    struct exec *x = NULL;
+    struct optim *o = NULL;
+    const struct exec_options xo = {.max_rows = 1, .train = true};
+    graph_init(&g);
+    int rc = variant_build(v->variant, v->options, used, &g, e);
+    if (!rc) rc = graph_alloc_params(&g, 1, e);
+    if (!rc) rc = exec_create(&g, &xo, &x, e);
+    if (!rc) rc = optim_create(&g, x, &v->train.optim, NULL, &o, e);
+    optim_free(o);
+    exec_free(x);
+    graph_release(&g);
+    return rc;
+}
+
 static void check_model(struct experiment *x, const struct experiment_variant *v, const struct subset *s,
                         const struct features *all, bool *keep, struct problems *p) {
     struct err e = ERR_INIT;
     struct features used;
     if (subset_resolve(s, all, keep, p)) return;
-    struct graph g;
-    graph_init(&g);
-    if (features_select(all, keep, !v->variant->two_tower, &x->arena, &used, NULL, &e)) {
+    if (features_select(all, keep, !v->variant->two_tower, &x->arena, &used, NULL, &e))
         problems_take(p, &e);
-    } else if (variant_build(v->variant, v->options, &used, &g, &e)) {
+    else if (try_model(v, &used, &e))
         problems_add(p, v->at, "%s on feature subset `%s`: %s", v->id, s->name, e.msg);
-    }
-    graph_release(&g);
 }
 
 int experiment_check_models(struct experiment *x, struct problems *p) {

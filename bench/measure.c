@@ -124,6 +124,7 @@ static int run_points(struct measure *m) {
     struct progress bar;
     uint64_t total = (uint64_t)m->n_points * (uint64_t)m->o->requests, counted = 0;
     int rc = 0;
+    if (!total) return 0;
     progress_start(&bar, "measuring", total);
     for (int round = 0, left = m->n_points; left && !rc; round++) {
         left = 0;
@@ -172,7 +173,7 @@ static void release(struct measure *m) {
 int measure_run(const struct sweep *s, const struct machine *machine, struct pool *pool, struct err *e) {
     struct err own = ERR_INIT;
     struct measure m = {.s = s, .o = &s->x->measure, .machine = machine, .pool = pool, .e = e ? e : &own};
-    int rc = prepare(&m);
+    int rc = m.o->candidates.n ? prepare(&m) : 0; /* nothing to measure: tables without rows */
     if (!rc) rc = run_points(&m);
     if (!rc) rc = measure_write(s->dir, m.point, m.n_points, machine, m.e);
     release(&m);
