@@ -30,9 +30,8 @@ static int not_found(const struct conf *c, const char *path, char place[3][1024]
                      struct err *e) {
     struct str s = STR_INIT;
     for (int i = 0; i < 3; i++)
-        if (*place[i] && (!i || strcmp(place[i], place[i - 1]) != 0))
-            str_addf(&s, "%s\"%s\"", s.len ? ", " : "", place[i]);
-    if (!data) str_addf(&s, " and not in $PRERANK_DATA, which is not set");
+        if (*place[i]) str_addf(&s, "%s\"%s\"", s.len ? ", " : "", place[i]);
+    if (!data) str_addf(&s, " (and PRERANK_DATA, a folder to look in as well, is not set)");
     conf_err(c, e, "there is no file \"%s\"; looked for %s", path, s.failed || !s.p ? "it" : s.p);
     str_release(&s);
     return ERR_INPUT;
