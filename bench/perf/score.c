@@ -1,0 +1,284 @@
+/* perf_score: time to score one request with the ranker (variant mlp: 20 fields, D 16, 256-128-64), ids in,
+ * scores out, through serve/scorer.h. See perf.h for the protocol.
+ *
+ *     build/perf_score --write DIR                     requests and weights for the peers; then ends
+ *     build/perf_score --threads 2 --scores FILE       a contender; FILE gets the scores of all requests
+ *
+ * 100000 items; a request is one user and --candidates different items, log-uniform in popularity. The user's
+ * and the items' fields come from arrays in memory when the scorer asks for them (the items' once, when it is
+ * made); the pair fields' ids come with the request, for every contender. The weights are random.
+ */
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/progress.h"
+#include "base/rng.h"
+#include "bench/perf/perf.h"
+#include "nn/checkpoint.h"
+#include "nn/vec.h"
+#include "serve/scorer.h"
+#include <stdio.h>
+#include <string.h>
+
+#define ENTITIES 100000 /* items, and users; number 0 is "unknown" and never drawn */
+#define REQUESTS 64
+#define FIELDS   20
+#define PAIRS    4
+
+#define FIELD(name, side, vocab)                                                                             \
+    { name, side, VALUE_ID, vocab, NULL, 1 }
+static const struct feature fields[FIELDS] = {
+    FIELD("user_id", SIDE_USER, 100000),   FIELD("user_city", SIDE_USER, 1000),
+    FIELD("user_model", SIDE_USER, 500),   FIELD("user_segment", SIDE_USER, 200),
+    FIELD("user_age", SIDE_USER, 100),     FIELD("user_level", SIDE_USER, 50),
+    FIELD("user_os", SIDE_USER, 20),       FIELD("user_sex", SIDE_USER, 5),
+    FIELD("item_id", SIDE_ITEM, 100000),   FIELD("item_brand", SIDE_ITEM, 10000),
+    FIELD("item_shop", SIDE_ITEM, 5000),   FIELD("item_category", SIDE_ITEM, 500),
+    FIELD("item_price", SIDE_ITEM, 100),   FIELD("item_age", SIDE_ITEM, 100),
+    FIELD("item_stars", SIDE_ITEM, 20),    FIELD("item_stock", SIDE_ITEM, 10),
+    FIELD("pair_category", SIDE_PAIR, 50), FIELD("pair_shop", SIDE_PAIR, 100),
+    FIELD("pair_price", SIDE_PAIR, 500),   FIELD("pair_ctr", SIDE_PAIR, 1000)};
+
+struct score {
+    int64_t threads, candidates, block;
+    uint32_t *column[FIELDS]; /* user and item fields: [ENTITIES] */
+    uint32_t user[REQUESTS];
+    uint32_t *items;           /* [REQUESTS][candidates] */
+    uint32_t *pair;            /* [REQUESTS][PAIRS][candidates] */
+    const uint32_t **pair_ids; /* [REQUESTS][PAIRS], in the scorer's order */
+    struct pool *pool;
+    struct graph graph;
+    struct scorer *scorer;
+    float *scores; /* [candidates] */
+    int next;
+};
+
+/* ---- requests ---- */
+
+static int draw_items(const struct score *s, struct rng *r, uint32_t *items, struct err *e) {
+    struct shuffle number = shuffle_init(ENTITIES - 1, 2); /* popularity rank -> item */
+    bool *taken = mem_calloc(ENTITIES, sizeof *taken);
+    if (!taken) return err_nomem(e, ENTITIES);
+    for (int64_t i = 0; i < s->candidates;) {
+        uint32_t rank = perf_zipf(rng_uniform(r), ENTITIES);
+        if (taken[rank]) continue;
+        taken[rank] = true;
+        items[i++] = 1 + (uint32_t)shuffle_at(&number, rank - 1);
+    }
+    mem_free(taken);
+    return 0;
+}
+
+static int make_requests(struct score *s, struct err *e) {
+    size_t n = (size_t)s->candidates;
+    for (int f = 0; f < FIELDS - PAIRS; f++) {
+        if (!(s->column[f] = mem_alloc(ENTITIES * sizeof(uint32_t))))
+            return err_nomem(e, ENTITIES * sizeof(uint32_t));
+        for (uint32_t i = 0; i < ENTITIES; i++) s->column[f][i] = perf_field_id(&fields[f], i);
+    }
+    s->items = mem_alloc(REQUESTS * n * sizeof *s->items);
+    s->pair = mem_alloc(REQUESTS * PAIRS * n * sizeof *s->pair);
+    s->pair_ids = mem_calloc(REQUESTS * PAIRS, sizeof *s->pair_ids);
+    s->scores = mem_alloc(n * sizeof *s->scores);
+    if (!s->items || !s->pair || !s->pair_ids || !s->scores)
+        return err_nomem(e, REQUESTS * PAIRS * n * sizeof *s->pair);
+    struct rng r = rng_init(1, rng_stream("perf_score"));
+    for (size_t k = 0; k < REQUESTS; k++) {
+        s->user[k] = perf_zipf(rng_uniform(&r), ENTITIES);
+        TRY(draw_items(s, &r, s->items + k * n, e));
+        for (size_t p = 0; p < PAIRS; p++)
+            for (size_t i = 0; i < n; i++)
+                s->pair[(k * PAIRS + p) * n + i] =
+                    perf_zipf(rng_uniform(&r), fields[FIELDS - PAIRS + p].vocab);
+    }
+    return 0;
+}
+
+/* What a model without sides is fed: [REQUESTS][candidates][FIELDS]. */
+static uint32_t *plain_ids(const struct score *s, struct err *e) {
+    size_t n = (size_t)s->candidates;
+    uint32_t *ids = mem_alloc(REQUESTS * n * FIELDS * sizeof *ids);
+    if (!ids) err_nomem(e, REQUESTS * n * FIELDS * sizeof *ids);
+    for (size_t k = 0; ids && k < REQUESTS; k++)
+        for (size_t i = 0; i < n; i++)
+            for (size_t f = 0; f < FIELDS; f++) {
+                uint32_t *to = &ids[(k * n + i) * FIELDS + f];
+                if (f >= FIELDS - PAIRS)
+                    *to = s->pair[(k * PAIRS + f - (FIELDS - PAIRS)) * n + i];
+                else
+                    *to = s->column[f][fields[f].side == SIDE_USER ? s->user[k] : s->items[k * n + i]];
+            }
+    return ids;
+}
+
+static int write_inputs(const struct score *s, const char *dir, struct err *e) {
+    TRY(file_make_dirs(dir, e));
+    uint32_t *ids = plain_ids(s, e);
+    if (!ids) return e->code;
+    int rc = perf_write_npy(dir, "ids", NPY_U32, ids, REQUESTS * (size_t)s->candidates * FIELDS, e);
+    mem_free(ids);
+    TRY(rc);
+    char path[1024];
+    TRY(file_join(path, sizeof path, dir, "weights.safetensors", e));
+    TRY(checkpoint_save(&s->graph, path, NULL, e));
+    return perf_write_model(dir, &(struct features){FIELDS, fields},
+                            json_pack("{s:i, s:[i,i,i], s:I, s:i}", "dim", 16, "hidden", 256, 128, 64,
+                                      "candidates", (json_int_t)s->candidates, "requests", REQUESTS),
+                            e);
+}
+
+/* ---- serving data: arrays in memory ---- */
+
+static int find_field(const char *name, side_t side, struct err *e) {
+    for (int f = 0; f < FIELDS; f++)
+        if (fields[f].side == side && !strcmp(fields[f].name, name)) return f;
+    err_set(e, ERR_INPUT, "no field \"%s\"", name);
+    return -1;
+}
+
+static int user_column(void *self, const char *name, uint32_t user, struct batch_column *out, struct err *e) {
+    int f = find_field(name, SIDE_USER, e);
+    if (f < 0) return e->code;
+    *out = (struct batch_column){.ids = ((struct score *)self)->column[f] + user};
+    return 0;
+}
+
+static int item_column(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out,
+                       struct err *e) {
+    int f = find_field(name, SIDE_ITEM, e);
+    (void)n;
+    if (f < 0) return e->code;
+    *out = (struct batch_column){.ids = ((struct score *)self)->column[f] + first};
+    return 0;
+}
+
+static int no_pair(void *self, const char *name, uint32_t user, const uint32_t *items, size_t n,
+                   uint32_t *ids, struct err *e) {
+    (void)self, (void)user, (void)items, (void)n, (void)ids;
+    return err_set(e, ERR_INPUT, "the ids of \"%s\" come with the request", name);
+}
+
+/* ---- the contender ---- */
+
+static int make_model(struct score *s, struct err *e) {
+    const struct variant *v = variant_find("mlp");
+    void *options = mem_calloc(1, v->options_bytes);
+    if (!options) return err_nomem(e, v->options_bytes);
+    opt_defaults(v->opts, options);
+    ((struct model_options *)options)->embedding_std = 1; /* scores of order 1 */
+    graph_init(&s->graph);
+    int rc = variant_build(v, options, &(struct features){FIELDS, fields}, &s->graph, e);
+    mem_free(options);
+    TRY(rc);
+    return graph_alloc_params(&s->graph, 1, e);
+}
+
+static int make_scorer(struct score *s, struct err *e) {
+    struct scorer_options o = scorer_defaults();
+    if (s->block) o.block = (size_t)s->block;
+    struct serving_data data = {s, ENTITIES, user_column, item_column, no_pair, NULL};
+    TRY(scorer_create(&s->graph, &data, &o, s->pool, &s->scorer, e));
+    const char *const *name = scorer_pair_columns(s->scorer);
+    for (size_t k = 0; k < PAIRS && name[k]; k++) {
+        int f = find_field(name[k], SIDE_PAIR, e);
+        if (f < 0) return e->code;
+        for (size_t r = 0; r < REQUESTS; r++)
+            s->pair_ids[r * PAIRS + k] =
+                s->pair + (r * PAIRS + (size_t)(f - (FIELDS - PAIRS))) * (size_t)s->candidates;
+    }
+    return 0;
+}
+
+static int score_next(struct score *s, struct err *e) {
+    size_t k = (size_t)s->next, n = (size_t)s->candidates;
+    s->next = (s->next + 1) % REQUESTS;
+    struct request r = {s->user[k], n, s->items + k * n, s->pair_ids + k * PAIRS};
+    return scorer_score(s->scorer, &r, s->scores, e);
+}
+
+static int write_scores(struct score *s, const char *path, struct err *e) {
+    struct file_out o;
+    TRY(file_begin(&o, path, e));
+    for (int k = 0; k < REQUESTS; k++) {
+        int rc = score_next(s, e);
+        if (rc) {
+            file_abort(&o);
+            return rc;
+        }
+        fwrite(s->scores, sizeof(float), (size_t)s->candidates, o.f);
+    }
+    return file_commit(&o, e);
+}
+
+static json_t *go(void *self, int64_t n, struct err *e) {
+    struct score *s = self;
+    json_t *ns = json_array();
+    for (int64_t i = 0; i < n; i++) {
+        int64_t start = clock_ns();
+        if (score_next(s, e)) {
+            json_decref(ns);
+            return NULL;
+        }
+        json_array_append_new(ns, json_integer(clock_ns() - start));
+    }
+    return json_pack("{s:o}", "ns", ns);
+}
+
+/* For the floor: what is left to do per request and per candidate once the graph is cut; and the FLOPs of the
+ * uncut model, per candidate. */
+static json_t *work(const struct score *s) {
+    struct scorer_cost c = scorer_cost(s->scorer);
+    struct graph_cost whole;
+    graph_cost_count(&s->graph, &whole);
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:I}", "flops_per_request", c.flops_per_request,
+                     "flops_per_candidate", c.flops_per_candidate, "bytes_per_candidate",
+                     c.bytes_per_candidate, "weight_bytes", c.weight_bytes, "uncut_flops_per_candidate",
+                     whole.total.flops, "item_store_bytes", (json_int_t)c.item_store_bytes);
+}
+
+static json_t *ready(const struct score *s) {
+    return json_pack("{s:b, s:s, s:I, s:I, s:I, s:o}", "ready", 1, "name", "prerank", "threads",
+                     (json_int_t)s->threads, "block", (json_int_t)s->block, "candidates",
+                     (json_int_t)s->candidates, "work", work(s));
+}
+
+static void release(struct score *s) {
+    scorer_free(s->scorer);
+    graph_release(&s->graph);
+    pool_free(s->pool);
+    for (int f = 0; f < FIELDS; f++) mem_free(s->column[f]);
+    void *own[] = {s->items, s->pair, s->pair_ids, s->scores};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
+}
+
+int main(int argc, char **argv) {
+    struct score s = {.threads = 2, .candidates = 2000};
+    struct err e = ERR_INIT;
+    const char *dir = NULL, *scores = NULL;
+    int64_t requests = 0;
+    const struct perf_flag flags[] = {
+        {"threads", "worker threads (2)", &s.threads, NULL},
+        {"candidates", "of a request (2000)", &s.candidates, NULL},
+        {"block", "candidates that one thread takes at a time (0: the scorer's default)", &s.block, NULL},
+        {"requests", "no protocol: score so many requests (for a profiler), then end", &requests, NULL},
+        {"scores", "write the scores of all requests to this file", NULL, &scores},
+        {"write", "write the inputs of the peers to this folder, then end", NULL, &dir}};
+    int rc = perf_flags(argc, argv, flags, (int)(sizeof flags / sizeof *flags), &e);
+    gemm_single_threaded();
+    if (!rc && (!s.candidates || s.candidates > ENTITIES / 4))
+        rc = err_set(&e, ERR_INPUT, "--candidates must be 1 .. %d", ENTITIES / 4);
+    if (!rc) rc = pool_create((int)s.threads, &s.pool, &e);
+    if (!rc) rc = make_requests(&s, &e);
+    if (!rc) rc = make_model(&s, &e);
+    if (!rc && dir) {
+        rc = write_inputs(&s, dir, &e);
+    } else if (!rc) {
+        rc = make_scorer(&s, &e);
+        if (!rc && scores) rc = write_scores(&s, scores, &e);
+        for (int64_t i = 0; i < requests && !rc; i++) rc = score_next(&s, &e);
+        if (!rc && !requests) rc = perf_serve(&(struct perf_contender){&s, go, s.pool}, ready(&s), &e);
+    }
+    if (rc) fprintf(stderr, "%s: %s\n", argv[0], e.msg);
+    release(&s);
+    return rc;
+}
