@@ -46,6 +46,7 @@ struct param {
     size_t rows, cols; /* vectors: rows = 1 */
     bool vector;       /* one-dimensional in the checkpoint */
     bool decay;        /* `l2` applies (weights, not biases or norms) */
+    bool embedding;    /* a number's vector: dense, but optimised as a table of one row */
     enum init_kind init;
     double init_scale; /* INIT_NORMAL: std */
     float *value;      /* [rows*cols], NULL until graph_alloc_params; owned by the graph unless `borrowed` */

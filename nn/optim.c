@@ -28,7 +28,8 @@ const struct opt optim_opts[] = {
 
 struct step { /* constants of one step, shared by all updates */
     float rate, beta1, beta2, epsilon;
-    float fix1, fix2; /* 1/(1-beta1^t), 1/(1-beta2^t) */
+    float rest1, rest2; /* 1-beta1, 1-beta2: not to be had from the floats above without loss */
+    float fix1, fix2;   /* 1/(1-beta1^t), 1/(1-beta2^t) */
 };
 
 /* One kind of optimiser: n floats with gradient g; m and v are its state (`states` of them are used). */
@@ -39,10 +40,11 @@ struct update_rule {
 
 KERNEL static void adam_update(const struct step *s, size_t n, float *restrict w, const float *restrict g,
                                float *restrict m, float *restrict v) {
-    float b1 = s->beta1, b2 = s->beta2, rate = s->rate * s->fix1, fix2 = s->fix2, eps = s->epsilon;
+    float b1 = s->beta1, b2 = s->beta2, rest1 = s->rest1, rest2 = s->rest2, rate = s->rate * s->fix1,
+          fix2 = s->fix2, eps = s->epsilon;
     for (size_t i = 0; i < n; i++) {
-        m[i] = b1 * m[i] + (1 - b1) * g[i];
-        v[i] = b2 * v[i] + (1 - b2) * g[i] * g[i];
+        m[i] = b1 * m[i] + rest1 * g[i];
+        v[i] = b2 * v[i] + rest2 * g[i] * g[i];
         w[i] -= rate * m[i] / (sqrtf(v[i] * fix2) + eps);
     }
 }
@@ -89,8 +91,8 @@ struct optim {
     struct table_grad *table; /* per parameter */
     struct task *task;
     int n_tasks;
-    double *square; /* per task: its part of the squared norm */
-    struct step step;
+    double *square;             /* per task: its part of the squared norm */
+    struct step step, row_step; /* of dense parameters, and of embeddings */
     uint64_t t;
     double norm;
     float scale;        /* of clipping */
@@ -168,7 +170,8 @@ static void gather_task(struct optim *o, int i) {
         collect_table(o, task->param);
         return;
     }
-    sum_slices(o->x, task->param, task->from, task->n, p->decay ? (float)o->o.l2 : 0, p->value + task->from,
+    double l2 = p->embedding ? o->o.embedding_l2 : p->decay ? o->o.l2 : 0;
+    sum_slices(o->x, task->param, task->from, task->n, (float)l2, p->value + task->from,
                o->sum[task->param] + task->from);
 }
 
@@ -177,7 +180,7 @@ static void gather_task(struct optim *o, int i) {
 static void update_rows(struct optim *o, int param, uint32_t row, const float *grad) {
     struct param *p = o->g->param[param];
     size_t at = (size_t)row * p->cols;
-    o->rule->update(&o->step, p->cols, p->value + at, grad, o->m[param] ? o->m[param] + at : NULL,
+    o->rule->update(&o->row_step, p->cols, p->value + at, grad, o->m[param] ? o->m[param] + at : NULL,
                     o->v[param] ? o->v[param] + at : NULL);
 }
 
@@ -222,7 +225,7 @@ static void update_task(struct optim *o, int i) {
     }
     float *g = o->sum[task->param] + task->from;
     scale_floats(task->n, g, o->scale);
-    o->rule->update(&o->step, task->n, p->value + task->from, g,
+    o->rule->update(p->embedding ? &o->row_step : &o->step, task->n, p->value + task->from, g,
                     o->m[task->param] ? o->m[task->param] + task->from : NULL,
                     o->v[task->param] ? o->v[task->param] + task->from : NULL);
 }
@@ -267,8 +270,13 @@ void optim_step(struct optim *o, double learning_rate) {
                             .beta1 = (float)o->o.beta1,
                             .beta2 = (float)o->o.beta2,
                             .epsilon = (float)o->o.epsilon,
+                            .rest1 = (float)(1 - o->o.beta1),
+                            .rest2 = (float)(1 - o->o.beta2),
                             .fix1 = (float)(1 / (1 - pow(o->o.beta1, (double)o->t))),
                             .fix2 = (float)(1 / (1 - pow(o->o.beta2, (double)o->t)))};
+    o->row_step = o->step;
+    if (o->o.optimizer == OPTIM_ADAM && o->o.embedding_update == OPTIM_LAZY)
+        o->row_step.epsilon *= sqrtf(o->step.fix2);
     o->scale = 1;
     if (o->o.clip_norm <= 0) { /* gradients are used while they are in the cache */
         pool_run(o->pool, o->n_tasks, task_all, o);

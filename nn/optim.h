@@ -5,14 +5,22 @@
  *     TRY(optim_create(&g, x, &o, pool, &opt, e));
  *     loss = exec_train(x, ...);  optim_step(opt, lr);
  *
- * adam     m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  w -= lr * (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) +
- * eps)   (Kingma & Ba 2015) adagrad  s += g^2;  w -= lr * g / (sqrt(s) + eps) (Duchi et al. 2011) sgd      w
- * -= lr * g Tables: `embedding_update: lazy` touches the rows of the batch only, with the global step count t
- * in the bias correction (torch.optim.SparseAdam); `dense` updates every row every step (torch.optim.Adam on
- * a dense gradient). l2: g += l2 * w for dense weights (not biases). embedding_l2: g += embedding_l2 * row,
- * for touched rows (`lazy`) or for the whole table every step (`full`, which needs embedding_update: dense).
- * clip_norm: all gradients scaled by min(1, clip/norm). Work is cut by parameter and by fixed chunks, never
- * by thread: results do not depend on the number of threads.
+ * adam (Kingma & Ba 2015):
+ *     m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  w -= lr * (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)
+ * adagrad (Duchi et al. 2011):
+ *     s += g^2;  w -= lr * g / (sqrt(s) + eps)
+ * sgd:
+ *     w -= lr * g
+ *
+ * Embeddings: `embedding_update: lazy` touches the rows of the batch only, as torch.optim.SparseAdam: with
+ * the global step count t in the bias correction, and eps / sqrt(1-b2^t) for eps. `dense` updates every row
+ * every step (torch.optim.Adam on a dense gradient). A number column's vector is a table of one row.
+ *
+ * l2: g += l2 * w for linear weights (not biases). embedding_l2: g += embedding_l2 * row, for touched rows
+ * (`lazy`) or for the whole table every step (`full`, which needs embedding_update: dense). clip_norm: all
+ * gradients scaled by min(1, clip/norm).
+ *
+ * Work is cut by parameter and by fixed chunks, never by thread: results do not depend on the threads.
  */
 #ifndef PRERANK_NN_OPTIM_H
 #define PRERANK_NN_OPTIM_H
