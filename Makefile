@@ -40,6 +40,9 @@ $(BUILD)/obj/%.o: %.c
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# bench/assets.c holds the files beside it (.incbin), which the compiler's list of dependencies does not know.
+$(BUILD)/obj/bench/assets.o: $(wildcard bench/assets/*)
+
 # Criterion's macros are not clean under the strict warnings, so tests are compiled with the plain ones.
 TEST_CFLAGS := -std=c11 -O1 -g $(SAN) -Wall -Wextra -Werror -pthread
 .SECONDEXPANSION:

@@ -1,0 +1,49 @@
+/* study.h: everything that a results folder says, loaded: what pictures, tables and the page are made from.
+ *
+ *     struct study s;
+ *     TRY(study_load("results/mine", &s, e));
+ *     for (int c = 0; c < s.n_candidates; c++) printf("%g candidates\n", s.candidates[c]);
+ *     study_release(&s);
+ */
+#ifndef PRERANK_BENCH_STUDY_H
+#define PRERANK_BENCH_STUDY_H
+#include "base/err.h"
+#include "base/str.h"
+#include "bench/effect.h"
+#include "bench/table.h"
+#include "bench/tradeoff.h"
+#include <jansson.h>
+#include <stdbool.h>
+
+#define STUDY_LABEL_MAX 160
+/* What a model's name must say, because it differs between the points. */
+enum { STUDY_FEATURES = 1, STUDY_PRECISION = 2, STUDY_STORE = 4, STUDY_THREADS = 8, STUDY_LOAD = 16 };
+
+struct study {
+    const char *dir;
+    struct effect effect;
+    struct tradeoff tradeoff;
+    struct table curves, latency;
+    double *epoch, *valid_gauc, *train_loss;    /* columns of curves */
+    double *candidates_of, *percentile, *rt_us; /* columns of latency */
+    json_t *manifest;                           /* NULL when there is none */
+    int n_candidates;
+    double *candidates; /* ascending */
+    unsigned varies;
+    const struct effect_group *baseline; /* the two-tower, else NULL */
+};
+
+int study_load(const char *dir, struct study *s, struct err *e);
+void study_release(struct study *s);
+/* "cold · no-cross · bf16": the variant, and of `what` (STUDY_... flags) the parts that vary. */
+void study_label(const struct study *s, const struct point *p, unsigned what, char out[STUDY_LABEL_MAX]);
+void study_group_label(const struct study *s, const struct effect_group *g, char out[STUDY_LABEL_MAX]);
+/* The point with the highest GAUC among those of `candidates`, or NULL; the one of `group` with the lowest
+ * p50. */
+const struct point *study_best(const struct study *s, double candidates);
+const struct point *study_point(const struct study *s, double candidates, const struct effect_group *group);
+/* A member of the manifest by path, "config.measure.limit_ms"; NULL when it is not there. */
+const json_t *study_manifest(const struct study *s, const char *path);
+const char *study_name(const struct study *s); /* the experiment's name, or the folder's */
+
+#endif
