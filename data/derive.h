@@ -10,14 +10,19 @@
  *     derive_free(d);
  *
  * Definitions (n, p: exposures and positives seen before; m: global past positive rate, 0.5 before any row; k: prior):
- *   cross    1 + xxh3(user value, item value) mod buckets; over a bag: of the first value
+ *   cross    1 + h mod buckets, h = XXH3_64bits of the two ids (u32, little endian) with XXH3_64bits(name) as its seed; of a bag
+ *            the first value; 0 when one of the two is unknown
  *   count    log2-spaced buckets of n of the key: 0 -> 1, 1 -> 2, 2-3 -> 3, 4-7 -> 4, ... capped at `buckets`
+ *            (a key is the id of a column's value; an unknown value has no count and no rate: id 0)
  *   rate     (p + k m) / (n + k) of the key, in `buckets` training quantiles
  *   history  (p + k m) / (n + k) of (user value, item value), p and n summed over a bag's values, in `buckets` training
- *            quantiles, crossed with n in {0, 1-2, 3-7, 8-20, more}: 5 x buckets ids
- *   recent   the user's last n positive items, newest first, as ids of its item column (a bag; may be empty)
- *   overlap  1 + min(size of the intersection of two bags, max)
+ *            quantiles (quantile.h), crossed with n in {0, 1-2, 3-7, 8-20, more}: 1 + level + 5 (bucket - 1); unknown values
+ *            count for nothing, 0 when there is no known pair
+ *   recent   the values of its item column in the user's last n positive rows, newest first (a bag; may be empty)
+ *   overlap  1 + min(number of known values in both bags, each counted once, max)
  * Id 0 is kept for "cannot be computed" (an unknown user or item where one is needed).
+ *
+ * Ids at serving time come from users/ and items/, which are as of the end of training and validation, and so is the state.
  */
 #ifndef PRERANK_DATA_DERIVE_H
 #define PRERANK_DATA_DERIVE_H
@@ -27,9 +32,11 @@
 struct derive;
 int derive_open(const struct dataset *ds, struct derive **out, struct err *e);
 void derive_free(struct derive *d);
-/* The id of pair-side derived field `field` (index in ds->field) for a user and an item. */
+/* The id of pair-side derived field `field` (index in ds->field) for a user and an item; ERR_INPUT when the field is none, or
+ * user or item is not below ds->n_users, ds->n_items. */
 int derive_pair(const struct derive *d, int field, uint32_t user, uint32_t item, uint32_t *id);
-/* The same for one user and many items (the shape of a request): ids[n]. */
+/* The same for one user and many items (the shape of a request): ids[n]; zeros where derive_pair() would fail. Many threads may
+ * ask at once. */
 void derive_pairs(const struct derive *d, int field, uint32_t user, const uint32_t *items, size_t n, uint32_t *ids);
 
 #endif

@@ -7,9 +7,16 @@
  *   3 encode   vocabularies and quantiles from training rows only; provisional ids become final ones (0 = not in training)
  *   4 derive   one sweep in time order (derive.h)
  *   5 finish   users/, items/, state/, dataset.json with hash and summary; fsync; rename the directory into place
- * A failure at any point leaves nothing but the message. A directory that already holds the same hash is kept as it is.
+ * A failure at any point, or Ctrl-C, leaves nothing but the message (and the old directory as it was). A directory that already
+ * holds the same hash is kept as it is, unless it is damaged; one that holds other things than a dataset is refused.
  *
- *     TRY(prepare_dataset(&schema, "results/data/ml1m", NULL, e));
+ * What the columns hold is in encode.h, how the splits are cut in order.h, what is missing in cell.h. A row whose key a joined
+ * table does not have has missing values for all of that table's columns. Texts in vocab/ have \n, \r and \\ for line breaks
+ * and backslashes. Besides what dataset.h says, dataset.json has "edges" (of buckets) and "means" (of numbers) by field,
+ * "summary" (summary.h), and "derive": {"exposures", "positives": those in the saved state, "features": {name: {"of": [..],
+ * "buckets", "prior", "n", "max", "edges": [..]}}}. state/<history>.npy is a table of counts (tally.h).
+ *
+ *     TRY(prepare_dataset(&schema, "results/data/ml1m", e));
  */
 #ifndef PRERANK_DATA_PREPARE_H
 #define PRERANK_DATA_PREPARE_H
