@@ -81,7 +81,7 @@ lint: ## clang-format, cppcheck and clang-tidy, all without a finding
 	clang-format --dry-run -Werror $(C_FILES)
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -I. -j 2 $(MODULES)
-	@printf '%s\n' $(SRC) | xargs -P 2 -n 6 clang-tidy --quiet -- $(CPPFLAGS) -std=c11 2>/dev/null
+	@echo clang-tidy; printf '%s\n' $(SRC) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(CPPFLAGS) -std=c11 2>/dev/null' _
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

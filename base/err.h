@@ -24,7 +24,8 @@ struct err {
     int code;
     char msg[1024];
 };
-#define ERR_INIT {0, ""}
+#define ERR_INIT                                                                                             \
+    { 0, "" }
 
 /* Sets code and message (cut at the buffer's end) and returns code. `e` may be NULL: then only the code is returned. */
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -36,16 +37,16 @@ int err_nomem(struct err *e, unsigned long long bytes);
 int err_errno(struct err *e, const char *path, const char *what);
 
 #ifdef __clang_analyzer__ /* which sees one file at a time, and would think that these may return 0 */
-#define err_set(e, code, ...) ((void)err_set((e), (code), __VA_ARGS__), (code))
-#define err_nomem(e, bytes) ((void)err_nomem((e), (bytes)), ERR_INPUT)
+#define err_set(e, code, ...)    ((void)err_set((e), (code), __VA_ARGS__), (code))
+#define err_nomem(e, bytes)      ((void)err_nomem((e), (bytes)), ERR_INPUT)
 #define err_errno(e, path, what) ((void)err_errno((e), (path), (what)), ERR_INPUT)
 #endif
 
 /* Return at once if `expr` fails. */
-#define TRY(expr)                                                                                                      \
-    do {                                                                                                               \
-        int try_rc_ = (expr);                                                                                          \
-        if (try_rc_) return try_rc_;                                                                                   \
+#define TRY(expr)                                                                                            \
+    do {                                                                                                     \
+        int try_rc_ = (expr);                                                                                \
+        if (try_rc_) return try_rc_;                                                                         \
     } while (0)
 
 #endif

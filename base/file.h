@@ -19,11 +19,12 @@ struct file_out {
 };
 int file_begin(struct file_out *o, const char *path, struct err *e);
 int file_commit(struct file_out *o, struct err *e);
-void file_abort(struct file_out *o);                 /* after file_begin, instead of commit; safe to call twice */
-int file_write_text(const char *path, const char *text, size_t n, struct err *e);   /* atomic */
-int file_write_json(const char *path, const json_t *j, struct err *e);              /* atomic, indented, key order kept */
-int file_read_json(const char *path, json_t **out, struct err *e);                  /* path:line:column in errors */
-int file_read_text(const char *path, char **out, size_t *n, struct err *e);         /* NUL-terminated; mem_free() it */
+void file_abort(struct file_out *o); /* after file_begin, instead of commit; safe to call twice */
+int file_write_text(const char *path, const char *text, size_t n, struct err *e); /* atomic */
+int file_write_json(const char *path, const json_t *j, struct err *e); /* atomic, indented, key order kept */
+int file_read_json(const char *path, json_t **out, struct err *e);     /* path:line:column in errors */
+int file_read_text(const char *path, char **out, size_t *n,
+                   struct err *e); /* NUL-terminated; mem_free() it */
 
 struct file_map {
     void *p; /* NULL for an empty file */
@@ -43,7 +44,9 @@ int64_t file_size(const char *path);                   /* -1 when there is none 
 int file_join(char *out, size_t cap, const char *a, const char *b, struct err *e);
 
 /* XXH3-128 as 32 hex digits + NUL. hash_file streams. */
-struct hash { char hex[33]; };
+struct hash {
+    char hex[33];
+};
 struct hash hash_bytes(const void *p, size_t n);
 int hash_file(const char *path, struct hash *out, struct err *e);
 

@@ -11,11 +11,12 @@
 #define PRERANK_BASE_MEM_H
 #include <stddef.h>
 
-void *mem_alloc(size_t bytes);                 /* uninitialised, 64-byte aligned; NULL when out of memory */
-void *mem_calloc(size_t count, size_t size);   /* zeroed, 64-byte aligned; NULL on overflow or out of memory */
-void *mem_realloc(void *p, size_t old_bytes, size_t bytes); /* keeps min(old, new) bytes; p stays valid on NULL */
+void *mem_alloc(size_t bytes);               /* uninitialised, 64-byte aligned; NULL when out of memory */
+void *mem_calloc(size_t count, size_t size); /* zeroed, 64-byte aligned; NULL on overflow or out of memory */
+void *mem_realloc(void *p, size_t old_bytes,
+                  size_t bytes); /* keeps min(old, new) bytes; p stays valid on NULL */
 char *mem_strdup(const char *s);
-void mem_free(void *p);                        /* NULL is fine */
+void mem_free(void *p); /* NULL is fine */
 
 /* Test hook: the n-th allocation from now (1 = the next) and all later ones fail; 0 switches it off.
  * mem_count() is the number of allocations asked for so far in this process. */
@@ -26,10 +27,11 @@ struct arena_block;
 struct arena {
     struct arena_block *head;
 };
-#define ARENA_INIT {NULL}
-void *arena_alloc(struct arena *a, size_t bytes);  /* zeroed, 64-byte aligned; NULL when out of memory */
+#define ARENA_INIT                                                                                           \
+    { NULL }
+void *arena_alloc(struct arena *a, size_t bytes); /* zeroed, 64-byte aligned; NULL when out of memory */
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
-void arena_release(struct arena *a);               /* frees everything; the arena is empty and usable again */
+void arena_release(struct arena *a); /* frees everything; the arena is empty and usable again */
 
 #endif

@@ -17,8 +17,10 @@ struct progress {
     double start_s, last_s;
 };
 void progress_set_quiet(int quiet);
-void progress_start(struct progress *p, const char *label, uint64_t total); /* label is not copied; total 0 = unknown */
-void progress_at(struct progress *p, uint64_t done, const char *note);      /* cheap: redraws at most 10 times a second */
+void progress_start(struct progress *p, const char *label,
+                    uint64_t total); /* label is not copied; total 0 = unknown */
+void progress_at(struct progress *p, uint64_t done,
+                 const char *note); /* cheap: redraws at most 10 times a second */
 void progress_end(struct progress *p, const char *note);
 void progress_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -17,7 +17,8 @@ struct str {
     size_t len, cap;
     int failed; /* out of memory at some add; later adds do nothing */
 };
-#define STR_INIT {NULL, 0, 0, 0}
+#define STR_INIT                                                                                             \
+    { NULL, 0, 0, 0 }
 void str_add(struct str *s, const char *text);
 void str_addn(struct str *s, const char *text, size_t n);
 void str_addf(struct str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -31,7 +32,7 @@ void str_add_suggestion(struct str *s, const char *word, const char *const *cand
 
 /* Whole-string numbers ("12abc", "", " 1" are errors): 0, or -1. Integers take a k/M/G suffix (1000s): "20M". */
 int str_to_int(const char *s, int64_t *out);
-int str_to_double(const char *s, double *out);       /* "nan" and "inf" are refused */
+int str_to_double(const char *s, double *out);            /* "nan" and "inf" are refused */
 int str_utf8_valid(const char *s, size_t n, size_t *bad); /* 1 or 0; *bad = offset of the first wrong byte */
 /* 12345678 -> "12,345,678"; a duration in s -> "1 h 02 min", "3 min 05 s", "4.2 s", "37 ms". */
 void str_count(char out[32], uint64_t n);

@@ -44,7 +44,7 @@ void train_table(struct opt out[TRAIN_TABLE_MAX]);
 struct measure_options {
     struct opt_ints candidates;
     int64_t requests, warmup, turn, threads, topk;
-    double seconds, limit_ms;
+    double min_seconds, seconds, limit_ms;
 };
 extern const struct opt measure_opts[];
 

@@ -94,7 +94,7 @@ static int refuse(const char *dir, const json_t *there, const json_t *here, stru
 /* The folder is locked; is it ours? */
 static int take_folder(struct manifest *m, bool resume, struct err *e) {
     char path[1024];
-    int n;
+    int n = 0;
     TRY(clear_temporary(m->dir, e));
     TRY(list_names(m->dir, NULL, &n, e));
     if (!n) return 0;

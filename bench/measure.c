@@ -81,8 +81,6 @@ static int add_points(struct measure *m) {
                                 .requests = &m->requests[k],
                                 .threads = pool_threads(m->pool),
                                 .cost = scorer_cost(m->served[i].scorer)};
-            p->sample = mem_alloc((size_t)m->o->requests * sizeof *p->sample);
-            if (!p->sample) return err_nomem(m->e, (size_t)m->o->requests * sizeof *p->sample);
             m->scorer[m->n_points++] = m->served[i].scorer;
         }
     }
@@ -101,20 +99,34 @@ static int one_request(struct measure *m, int point, int64_t *took_ns) {
     return rc;
 }
 
-static bool done(const struct measure *m, const struct point *p) {
-    return p->n >= (size_t)m->o->requests || (double)p->busy_ns > m->o->seconds * 1e9;
+static bool done(const struct measure *m, const struct point *p, int64_t busy_ns) {
+    size_t want = (size_t)m->o->requests;
+    double busy = (double)busy_ns * 1e-9;
+    return busy > m->o->seconds || p->n >= 100 * want || (p->n >= want && busy >= m->o->min_seconds);
+}
+
+/* Room for the samples of a turn. */
+static int make_room(struct measure *m, struct point *p) {
+    size_t room = p->room ? p->room : 1024, want = p->n + (size_t)m->o->turn;
+    while (room < want) room *= 2;
+    if (room == p->room) return 0;
+    int64_t *more = mem_realloc(p->sample, p->n * sizeof *more, room * sizeof *more);
+    if (!more) return err_nomem(m->e, room * sizeof *more);
+    p->sample = more;
+    p->room = room;
+    return 0;
 }
 
 static int take_turn(struct measure *m, int point) {
     struct point *p = &m->point[point];
     int64_t took;
+    TRY(make_room(m, p));
     for (int64_t i = 0; i < m->o->warmup; i++) TRY(one_request(m, point, &took));
     int64_t start = clock_ns(), now = start;
-    for (int64_t i = 0; i < m->o->turn && p->n < (size_t)m->o->requests; i++) {
+    for (int64_t i = 0; i < m->o->turn && !done(m, p, p->busy_ns + now - start); i++) {
         TRY(one_request(m, point, &took));
         p->sample[p->n++] = took;
         now = clock_ns();
-        if ((double)(p->busy_ns + now - start) > m->o->seconds * 1e9) break;
     }
     p->busy_ns += now - start;
     return 0;
@@ -131,10 +143,10 @@ static int run_points(struct measure *m) {
         for (int i = 0; i < m->n_points && !rc; i++) {
             int point = round % 2 ? m->n_points - 1 - i : i;
             struct point *p = &m->point[point];
-            if (done(m, p)) continue;
-            size_t before = p->n;
+            if (done(m, p, p->busy_ns)) continue;
+            size_t before = p->n < (size_t)m->o->requests ? p->n : (size_t)m->o->requests;
             rc = take_turn(m, point);
-            counted += p->n - before;
+            counted += (p->n < (size_t)m->o->requests ? p->n : (size_t)m->o->requests) - before;
             left++;
             if (!rc && interrupt_seen()) rc = err_set(m->e, ERR_INTERRUPTED, "interrupted");
             progress_at(&bar, counted, p->variant);

@@ -13,7 +13,7 @@ struct point {
     int threads;
     struct scorer_cost cost;
     int64_t *sample; /* [n] response times in the order of time; measure_write() sorts them */
-    size_t n;
+    size_t n, room;
     int64_t busy_ns; /* all turns, warm-up excluded */
 };
 int measure_write(const char *dir, struct point *p, int n, const struct machine *m, struct err *e);

@@ -377,6 +377,8 @@ static int skip_mark(struct csv_file *f, struct err *e) {
 }
 
 static int header_name(struct csv_file *f, int i, const char *name, struct err *e) {
+    if (!f->spec.n_header && !f->quoted && strchr(name, '\r'))
+        return fail(f, e, 1, "lines that end in a lone CR; convert them first: tr '\\r' '\\n'");
     for (int k = 0; k < i; k++)
         if (*name && !strcmp(f->name[k], name))
             return f->spec.n_header
@@ -398,8 +400,6 @@ static int read_header(struct csv_file *f, struct err *e) {
     for (int i = 0; i < n; i++)
         TRY(header_name(f, i, f->spec.n_header ? f->spec.header[i] : f->cell[i].p, e));
     f->columns = n;
-    if (!f->pending && strchr(f->cell[n - 1].p, '\r'))
-        return fail(f, e, 1, "lines that end in a lone CR; convert them first: tr '\\r' '\\n'");
     return f->n_cells == n ? 0 : wrong_count(f, f->cell[0].p, e);
 }
 

@@ -287,7 +287,7 @@ static int make_header(const struct graph *g, const char *path, const json_t *me
     size_t at = 0;
     if (metadata && !json_is_object(metadata))
         return err_set(e, ERR_INPUT, "%s: metadata must be a map from text to text", path);
-    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) {
+    json_object_foreach((json_t *)metadata, key, value) {
         if (!json_is_string(value))
             return err_set(e, ERR_INPUT, "%s: metadata: the value of \"%s\" must be text", path, key);
     }

@@ -284,12 +284,14 @@ static void seed_losses(struct exec *x, int slice) {
     double sum = 0;
     for (int k = 0; k < x->g->n_losses; k++) {
         const struct graph_loss *l = &x->g->loss[k];
-        struct mat v = mat_rows(x->slot[l->node].value, first), d = mat_rows(x->slot[l->node].grad, first);
+        const struct slot *slot = &x->slot[l->node];
+        const float *v = slot->value.p + first * slot->value.ld;
+        struct mat d = mat_rows(slot->grad, first);
         bool again = false; /* a node may be several losses */
         for (int j = 0; j < k; j++) again |= x->g->loss[j].node == l->node;
         for (size_t r = 0; r < rows; r++) {
             float g = (float)(l->weight / (double)x->batch_rows);
-            sum += l->weight * (double)v.p[r * v.ld];
+            sum += l->weight * (double)v[r * slot->value.ld];
             if (d.p) d.p[r * d.ld] = again ? d.p[r * d.ld] + g : g;
         }
     }

@@ -188,7 +188,7 @@ static int leading(size_t ld, size_t n) { return (int)(ld < n ? n : ld); }
 void gemm_nt(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y,
              bool acc) {
     if (n == 1) { /* one output: a product of a matrix and a vector, where sgemm would waste its blocks */
-        vec_row_dot(rows, k, y, x, (struct mat){(float *)(uintptr_t)w, 0}, acc);
+        vec_row_dot(rows, k, y, x, (struct mat){(float *)w, 0}, acc);
         return;
     }
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n, (int)k, 1, x.p, leading(x.ld, k),
@@ -198,7 +198,7 @@ void gemm_nt(size_t rows, size_t n, size_t k, struct mat x, const float *w, size
 void gemm_nn(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y,
              bool acc) {
     if (k == 1) {
-        vec_mul(rows, n, y, (struct mat){(float *)(uintptr_t)w, 0}, x, true, acc);
+        vec_mul(rows, n, y, (struct mat){(float *)w, 0}, x, true, acc);
         return;
     }
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)n, (int)k, 1, x.p,

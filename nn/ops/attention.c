@@ -105,7 +105,7 @@ static void attention_forward(struct op_ctx *c) {
         struct row s = row_forward(c, r);
         float *out = c->out.p + r * c->out.ld;
         memset(out, 0, d * sizeof *out);
-        vec_col_sum(s.n, d, (struct mat){(float *)(uintptr_t)s.h, d}, &(struct mat){s.w, 1}, out);
+        vec_col_sum(s.n, d, (struct mat){(float *)s.h, d}, &(struct mat){s.w, 1}, out);
     }
 }
 

@@ -21,8 +21,8 @@ static size_t cin_work(const struct node *n, size_t rows) {
 
 static void products(struct dims s, const float *x, const float *x0, float *z) {
     for (size_t i = 0; i < s.h; i++) /* (F,D) = X0 * X_i seen by every row */
-        vec_mul(s.f, s.d, (struct mat){z + i * s.f * s.d, s.d}, (struct mat){(float *)(uintptr_t)x0, s.d},
-                (struct mat){(float *)(uintptr_t)(x + i * s.d), 0}, false, false);
+        vec_mul(s.f, s.d, (struct mat){z + i * s.f * s.d, s.d}, (struct mat){(float *)x0, s.d},
+                (struct mat){(float *)(x + i * s.d), 0}, false, false);
 }
 
 static void cin_forward(struct op_ctx *c) {
@@ -44,7 +44,7 @@ static void cin_backward(struct op_ctx *c) {
     for (size_t r = 0; r < c->rows; r++) {
         const float *x = c->in[0].p + r * c->in[0].ld, *x0 = c->in[1].p + r * c->in[1].ld,
                     *g = c->out_grad.p + r * c->out_grad.ld;
-        struct mat gm = {(float *)(uintptr_t)g, s.d}, w = {c->param[0], s.h * s.f};
+        struct mat gm = {(float *)g, s.d}, w = {c->param[0], s.h * s.f};
         products(s, x, x0, z);
         gemm_nt(s.k, s.h * s.f, s.d, gm, z, s.d, (struct mat){c->param_grad[0], s.h * s.f}, true);
         for (size_t i = 0; i < s.h * s.f * s.d; i++) dz[i] = 0;

@@ -25,7 +25,7 @@ static void embedding_forward(struct op_ctx *c) {
 static void embedding_backward(struct op_ctx *c) {
     const struct batch_column *col = c->in_col[0];
     if (!col->number || !c->param_grad[0]) return;
-    struct mat w = {(float *)(uintptr_t)col->number, 1};
+    struct mat w = {(float *)col->number, 1};
     vec_col_sum(c->rows, (size_t)c->node->width, c->out_grad, &w, c->param_grad[0]);
 }
 

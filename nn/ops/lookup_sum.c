@@ -60,7 +60,7 @@ int nn_lookup_sum(struct graph *g, int n_x, const int *x, int n_lookups, const s
         const struct lookup *l = &lookup[k];
         if (l->ids < 0 || g->node[l->ids]->input < 0 || l->table < 0)
             return graph_fail(g, "lookup_sum: lookup %d is incomplete", k);
-        if (g->param[l->table]->cols < (size_t)(l->offset + width))
+        if (g->param[l->table]->cols < (size_t)l->offset + (size_t)width)
             return graph_fail(g, "lookup_sum: the rows of \"%s\" are too short", g->param[l->table]->name);
         in[n_x + k] = l->ids;
         param[k] = l->table;
