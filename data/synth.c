@@ -83,7 +83,7 @@ static uint32_t zipf_draw(const struct zipf *z, struct draws *d) {
 struct side { /* the user fields, or the item fields */
     int n, n_planted;
     uint64_t key[OPT_LIST_MAX + 32]; /* of each field's values */
-    double *effect;                  /* [n_planted][vocab], strength included */
+    double *effect;                  /* [n_planted][vocab], strength included after scale_sides() */
 };
 
 struct synth {
@@ -224,23 +224,57 @@ static int plant(struct synth *s, struct side *side, const char *name, const str
     if (!side->effect) return err_nomem(e, (size_t)strength->n * vocab * sizeof *side->effect);
     for (int f = 0; f < strength->n; f++) {
         struct rng r = rng_init(seed, rng_stream(name) + 1 + (uint64_t)f);
-        for (size_t v = 0; v < vocab; v++)
-            side->effect[(size_t)f * vocab + v] = strength->v[f] / 10 * rng_normal(&r);
+        for (size_t v = 0; v < vocab; v++) side->effect[(size_t)f * vocab + v] = rng_normal(&r);
     }
     return 0;
 }
 
-/* The intercept at which the mean of p over drawn rows is the wanted rate. They are rows of another stream,
- * so that the intercept, and with it row r, does not depend on how many rows are asked for. */
-static int calibrate(struct synth *s, struct err *e) {
+/* The i-th row for calibration: a row of another stream, so that the intercept, and with it row r, does not depend on how
+ * many rows are asked for. */
+static void calibration_row(const struct synth *s, int i, struct truth *t) {
+    struct draws d = {rng_hash(rng_hash(s->row_key ^ GOLDEN) + (uint64_t)i * GOLDEN)};
+    make_row(s, &d, 0, t);
+}
+
+/* Scales the effects of one field to mean 0 and standard deviation `strength` over rows in which value v comes count[v] times:
+ * with few popular items, what was drawn can be far from that. */
+static void scale_effects(double *effect, const double *count, int64_t vocab, double strength) {
+    double mean = 0, variance = 0;
+    for (int64_t v = 0; v < vocab; v++) mean += effect[v] * count[v] / CALIBRATION;
+    for (int64_t v = 0; v < vocab; v++)
+        variance += (effect[v] - mean) * (effect[v] - mean) * count[v] / CALIBRATION;
+    double scale = variance > 1e-12 ? strength / sqrt(variance) : strength;
+    for (int64_t v = 0; v < vocab; v++) effect[v] = (effect[v] - mean) * scale;
+}
+
+static int scale_sides(struct synth *s, struct err *e) {
+    int64_t vocab = s->o.vocab;
+    size_t users = (size_t)s->user.n_planted, items = (size_t)s->item.n_planted;
+    double *count = mem_calloc((users + items) * (size_t)vocab + 1, sizeof *count);
+    if (!count) return err_nomem(e, (users + items) * (size_t)vocab * sizeof *count);
+    double *item_count = count + users * (size_t)vocab;
+    for (int i = 0; i < CALIBRATION; i++) {
+        struct truth t;
+        calibration_row(s, i, &t);
+        for (size_t f = 0; f < users; f++) count[f * (size_t)vocab + t.user_value[f]]++;
+        for (size_t f = 0; f < items; f++) item_count[f * (size_t)vocab + t.item_value[f]]++;
+    }
+    for (int64_t f = 0; f < s->user.n_planted; f++)
+        scale_effects(s->user.effect + f * vocab, count + f * vocab, vocab, s->o.user_fields.v[f] / 10);
+    for (int64_t f = 0; f < s->item.n_planted; f++)
+        scale_effects(s->item.effect + f * vocab, item_count + f * vocab, vocab, s->o.item_fields.v[f] / 10);
+    mem_free(count);
+    return 0;
+}
+
+/* The intercept at which the mean of p over drawn rows is the wanted rate. */
+static int find_intercept(struct synth *s, struct err *e) {
     double *z = mem_alloc(CALIBRATION * sizeof *z), want = log(s->o.positive_rate / (1 - s->o.positive_rate));
     if (!z) return err_nomem(e, CALIBRATION * sizeof *z);
-    uint64_t key = rng_hash(s->row_key ^ GOLDEN);
     s->intercept = 0;
     for (int i = 0; i < CALIBRATION; i++) {
-        struct draws d = {rng_hash(key + (uint64_t)i * GOLDEN)};
         struct truth t;
-        make_row(s, &d, 0, &t);
+        calibration_row(s, i, &t);
         z[i] = logit(s, &t, 0);
     }
     double b = want, step = 1;
@@ -280,7 +314,8 @@ static int start(struct synth *s, const struct conf *map, struct err *e) {
     s->zipf = zipf_init((uint64_t)o->items, o->zipf);
     s->row = (uint64_t)o->first;
     for (int c = 0; c < CELLS_MAX; c++) s->cell[c].p = s->text[c];
-    return calibrate(s, e);
+    TRY(scale_sides(s, e));
+    return find_intercept(s, e);
 }
 
 /* Noise fields follow the planted ones of their side, in the order of fill_values(). */

@@ -9,7 +9,7 @@
  *
  * Columns: user_id, item_id, ts (strictly rising), u0..uN, i0..iN (planted), nu0.., ni0.. (noise), label, bayes_p.
  * logit p = b + sum_f strength_f * w_f[value] + sum_pairs pair_strength * W_k[user value, item value] (+ drift * t * w'),
- * w ~ N(0,1) fixed by the seed; a user's or item's field values are fixed; items are drawn Zipf(zipf), users uniformly.
+ * w ~ N(0,1) fixed by the seed, then scaled to mean 0 and variance 1 over the rows; a user's or item's field values are fixed; items are drawn Zipf(zipf), users uniformly.
  * Pair effect k is on user field u = k mod U and item field (u + k / U) mod I, of U and I planted ones. t counts millions of
  * rows, w' belongs to the values of i0. b is set by a Monte Carlo of 65,536 drawn rows so that the mean p is positive_rate.
  * label ~ Bernoulli(p), bayes_p = p: no model can have a higher expected AUC than bayes_p itself.
