@@ -24,7 +24,8 @@ const struct opt optim_opts[] = {
                "scale all gradients down to this norm; 0 = off"),
     OPT_END};
 
-#define CHUNK 4096 /* floats of a dense parameter in one task */
+#define CHUNK      4096 /* floats of a dense parameter in one task */
+#define DENSE_ROWS 64   /* of a table that are updated together when all are */
 
 struct step { /* constants of one step, shared by all updates */
     float rate, beta1, beta2, epsilon;
@@ -32,14 +33,25 @@ struct step { /* constants of one step, shared by all updates */
     float fix1, fix2;   /* 1/(1-beta1^t), 1/(1-beta2^t) */
 };
 
-/* One kind of optimiser: n floats with gradient g; m and v are its state (`states` of them are used). */
-struct update_rule {
-    int states;
-    void (*update)(const struct step *s, size_t n, float *w, const float *g, float *m, float *v);
+/* Rows to update: row r of g (rows, cols) belongs to row id[r] of w, m and v; id NULL: they lie one after the
+ * other. */
+struct row_update {
+    size_t rows, cols;
+    const uint32_t *id;
+    const float *g;
+    float *w, *m, *v; /* m, v: state, as far as the rule has any */
 };
 
-KERNEL static void adam_update(const struct step *s, size_t n, float *restrict w, const float *restrict g,
-                               float *restrict m, float *restrict v) {
+/* One kind of optimiser. */
+struct update_rule {
+    int states;
+    void (*update)(const struct step *s, const struct row_update *u);
+};
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void adam_row(const struct step *s, size_t n, const float *restrict g, float *restrict w,
+                     float *restrict m, float *restrict v) {
     float b1 = s->beta1, b2 = s->beta2, rest1 = s->rest1, rest2 = s->rest2, rate = s->rate * s->fix1,
           fix2 = s->fix2, eps = s->epsilon;
     for (size_t i = 0; i < n; i++) {
@@ -49,8 +61,8 @@ KERNEL static void adam_update(const struct step *s, size_t n, float *restrict w
     }
 }
 
-KERNEL static void adagrad_update(const struct step *s, size_t n, float *restrict w, const float *restrict g,
-                                  float *restrict m, float *restrict v) {
+INLINE void adagrad_row(const struct step *s, size_t n, const float *restrict g, float *restrict w,
+                        float *restrict m, float *restrict v) {
     (void)v;
     for (size_t i = 0; i < n; i++) {
         m[i] += g[i] * g[i];
@@ -58,11 +70,51 @@ KERNEL static void adagrad_update(const struct step *s, size_t n, float *restric
     }
 }
 
-KERNEL static void sgd_update(const struct step *s, size_t n, float *restrict w, const float *restrict g,
-                              float *restrict m, float *restrict v) {
+INLINE void sgd_row(const struct step *s, size_t n, const float *restrict g, float *restrict w,
+                    float *restrict m, float *restrict v) {
     (void)m;
     (void)v;
     for (size_t i = 0; i < n; i++) w[i] -= s->rate * g[i];
+}
+
+typedef void row_rule(const struct step *s, size_t n, const float *restrict g, float *restrict w,
+                      float *restrict m, float *restrict v);
+
+#define AHEAD 8 /* rows asked for in advance, as in vec.c */
+
+/* `cols` is u->cols, or the same as a constant, for which the compiler unrolls the row. */
+INLINE void update_all(const struct step *s, const struct row_update *u, size_t cols, int states,
+                       row_rule *row) {
+    for (size_t r = 0; r < u->rows; r++) {
+        if (u->id && r + AHEAD < u->rows) {
+            size_t next = (size_t)u->id[r + AHEAD] * cols;
+            for (size_t c = 0; c < cols; c += 16) {
+                __builtin_prefetch(u->w + next + c, 1);
+                if (states > 0) __builtin_prefetch(u->m + next + c, 1);
+                if (states > 1) __builtin_prefetch(u->v + next + c, 1);
+            }
+        }
+        size_t at = (u->id ? u->id[r] : r) * cols;
+        row(s, cols, u->g + r * cols, u->w + at, states > 0 ? u->m + at : NULL,
+            states > 1 ? u->v + at : NULL);
+    }
+}
+
+INLINE void update_any(const struct step *s, const struct row_update *u, int states, row_rule *row) {
+    if (u->cols == 16)
+        update_all(s, u, 16, states, row);
+    else
+        update_all(s, u, u->cols, states, row);
+}
+
+KERNEL static void adam_update(const struct step *s, const struct row_update *u) {
+    update_any(s, u, 2, adam_row);
+}
+KERNEL static void adagrad_update(const struct step *s, const struct row_update *u) {
+    update_any(s, u, 1, adagrad_row);
+}
+KERNEL static void sgd_update(const struct step *s, const struct row_update *u) {
+    update_any(s, u, 0, sgd_row);
 }
 
 static const struct update_rule rules[] = {
@@ -111,40 +163,73 @@ KERNEL static void sum_slices(const struct exec *x, int param, size_t from, size
     }
 }
 
-static float *table_row(struct table_grad *t, uint32_t id, size_t cols) {
-    if (t->mark[id]) return t->grad + (size_t)(t->mark[id] - 1) * cols;
-    if (t->slots == t->cap) {
-        size_t cap = t->cap ? t->cap * 2 : 1024;
-        float *grad = mem_realloc(t->grad, t->cap * cols * sizeof *grad, cap * cols * sizeof *grad);
-        if (!grad) return NULL;
-        t->grad = grad;
-        uint32_t *ids = mem_realloc(t->id, t->cap * sizeof *ids, cap * sizeof *ids);
-        if (!ids) return NULL;
-        t->id = ids;
-        t->cap = cap;
-    }
-    t->id[t->slots] = id;
-    t->mark[id] = (uint32_t)++t->slots;
-    return memset(t->grad + (t->slots - 1) * cols, 0, cols * sizeof(float));
+/* Room for `more` further rows. */
+static int table_reserve(struct table_grad *t, size_t more, size_t cols) {
+    size_t need = t->slots + more, cap = t->cap ? t->cap : 1024;
+    if (need <= t->cap) return 0;
+    while (cap < need) cap *= 2;
+    float *grad = mem_realloc(t->grad, t->cap * cols * sizeof *grad, cap * cols * sizeof *grad);
+    if (!grad) return -1;
+    t->grad = grad;
+    uint32_t *ids = mem_realloc(t->id, t->cap * sizeof *ids, cap * sizeof *ids);
+    if (!ids) return -1;
+    t->id = ids;
+    t->cap = cap;
+    return 0;
 }
 
-/* A bag's mean spreads its gradient evenly over the bag's rows; a sequence hands each row its own columns. */
-static int collect_use(struct table_grad *t, const struct exec_table_use *u, int column, size_t cols) {
-    bool sequence = u->node->op == &op_sequence;
-    size_t row = 0, longest = sequence ? (size_t)u->node->attr_i[0] : SIZE_MAX, step = sequence ? cols : 0;
+/* Adds factor * g to the gradient of row `id`. */
+INLINE void add_row(struct table_grad *t, uint32_t id, size_t cols, const float *restrict g, float factor) {
+    uint32_t slot = t->mark[id];
+    bool first = !slot;
+    if (first) {
+        t->id[t->slots] = id;
+        t->mark[id] = slot = (uint32_t)++t->slots;
+    }
+    float *restrict sum = t->grad + (size_t)(slot - 1) * cols;
+    if (first)
+        for (size_t c = 0; c < cols; c++) sum[c] = factor * g[c];
+    else
+        for (size_t c = 0; c < cols; c++) sum[c] += factor * g[c];
+}
+
+INLINE void add_slice(struct table_grad *t, size_t rows, size_t cols, const struct batch_column *col,
+                      struct mat g, size_t longest) {
+    size_t step = longest ? cols : 0;
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = g.p + r * g.ld;
+        if (!col->offsets) {
+            add_row(t, col->ids[r], cols, row, 1);
+            continue;
+        }
+        const uint32_t *ids = col->ids + col->offsets[r];
+        size_t n = col->offsets[r + 1] - col->offsets[r];
+        float share = longest ? 1 : 1.0f / (float)n;
+        if (longest && n > longest) n = longest;
+        for (size_t i = 0; i < n; i++) add_row(t, ids[i], cols, row + i * step, share);
+    }
+}
+
+/* A bag's mean spreads its gradient evenly over the bag's rows; a sequence of `longest` (0: it is none) hands each
+ * row its own columns. */
+KERNEL static void collect_slice(struct table_grad *t, size_t rows, size_t cols,
+                                 const struct batch_column *col, struct mat g, size_t longest) {
+    if (cols == 16)
+        add_slice(t, rows, 16, col, g, longest);
+    else
+        add_slice(t, rows, cols, col, g, longest);
+}
+
+static int collect_use(struct table_grad *t, const struct exec_table_use *u, int column,
+                       const struct param *p) {
+    size_t longest = u->node->op == &op_sequence ? (size_t)u->node->attr_i[0] : 0, row = 0;
     for (int s = 0; s < u->n_slices; s++) {
         const struct batch_column *col = &u->slice[s].col[column];
-        for (size_t r = 0; r < u->slice[s].rows; r++, row++) {
-            struct mat g = mat_rows(u->out_grad, row);
-            size_t begin = col->offsets ? col->offsets[r] : r,
-                   n = col->offsets ? col->offsets[r + 1] - begin : 1;
-            float share = sequence ? 1 : 1.0f / (float)n;
-            for (size_t i = 0; i < n && i < longest; i++) {
-                float *sum = table_row(t, col->ids[begin + i], cols);
-                if (!sum) return -1;
-                vec_copy(1, cols, (struct mat){sum, 0}, mat_cols(g, i * step), share, true);
-            }
-        }
+        size_t rows = u->slice[s].rows, ids = col->offsets ? col->offsets[rows] - col->offsets[0] : rows;
+        size_t left = p->rows - t->slots; /* that are not in this batch yet */
+        if (table_reserve(t, ids < left ? ids : left, p->cols)) return -1;
+        collect_slice(t, rows, p->cols, col, mat_rows(u->out_grad, row), longest);
+        row += rows;
     }
     return 0;
 }
@@ -155,7 +240,7 @@ static void collect_table(struct optim *o, int param) {
     const struct exec_table_use *use;
     int n = exec_table_uses(o->x, &use);
     for (int k = 0; k < n; k++)
-        if (use[k].param == param && collect_use(t, &use[k], o->g->node[use[k].node->in[0]]->input, p->cols))
+        if (use[k].param == param && collect_use(t, &use[k], o->g->node[use[k].node->in[0]]->input, p))
             o->failed = 1;
     if (o->o.embedding_l2 > 0 && o->o.embedding_decay == DECAY_LAZY)
         for (size_t s = 0; s < t->slots; s++)
@@ -177,29 +262,34 @@ static void gather_task(struct optim *o, int i) {
 
 /* ---- steps ---- */
 
-static void update_rows(struct optim *o, int param, uint32_t row, const float *grad) {
-    struct param *p = o->g->param[param];
-    size_t at = (size_t)row * p->cols;
-    o->rule->update(&o->row_step, p->cols, p->value + at, grad, o->m[param] ? o->m[param] + at : NULL,
-                    o->v[param] ? o->v[param] + at : NULL);
+/* `rows` rows of `cols` floats from float `from` of the parameter on: those with numbers `id`, or all of them. */
+static void update_rows(struct optim *o, int param, size_t from, size_t rows, size_t cols, const uint32_t *id,
+                        const float *grad) {
+    const struct param *p = o->g->param[param];
+    float *m = o->m[param], *v = o->v[param];
+    struct row_update u = {rows, cols, id, grad, p->value + from, m ? m + from : NULL, v ? v + from : NULL};
+    o->rule->update(p->kind == PARAM_TABLE || p->embedding ? &o->row_step : &o->step, &u);
 }
 
 static void scale_floats(size_t n, float *x, float f) {
     if (f != 1.0f) vec_copy(1, n, (struct mat){x, 0}, (struct mat){x, 0}, f, false);
 }
 
-/* Every row every step. With full decay the table's own values enter each gradient. */
-static void update_table_dense(struct optim *o, int param, float *row_grad) {
+/* Every row every step, some rows at a time. With full decay the table's own values enter each gradient. */
+static void update_table_dense(struct optim *o, int param, float *grad) {
     struct param *p = o->g->param[param];
     struct table_grad *t = &o->table[param];
     float l2 = o->o.embedding_decay == DECAY_FULL ? (float)o->o.embedding_l2 : 0;
-    for (size_t r = 0; r < p->rows; r++) {
-        struct mat w = {p->value + r * p->cols, 0}, g = {row_grad, 0};
-        vec_copy(1, p->cols, g, w, l2, false);
-        if (t->mark[r])
-            vec_copy(1, p->cols, g, (struct mat){t->grad + (t->mark[r] - 1) * p->cols, 0}, 1, true);
-        scale_floats(p->cols, row_grad, o->scale);
-        update_rows(o, param, (uint32_t)r, row_grad);
+    for (size_t r = 0; r < p->rows; r += DENSE_ROWS) {
+        size_t rows = p->rows - r < DENSE_ROWS ? p->rows - r : DENSE_ROWS;
+        vec_copy(1, rows * p->cols, (struct mat){grad, 0}, (struct mat){p->value + r * p->cols, 0}, l2,
+                 false);
+        for (size_t i = 0; i < rows; i++)
+            if (t->mark[r + i])
+                vec_copy(1, p->cols, (struct mat){grad + i * p->cols, 0},
+                         (struct mat){t->grad + (size_t)(t->mark[r + i] - 1) * p->cols, 0}, 1, true);
+        scale_floats(rows * p->cols, grad, o->scale);
+        update_rows(o, param, r * p->cols, 1, rows * p->cols, NULL, grad);
     }
 }
 
@@ -210,7 +300,7 @@ static void update_table(struct optim *o, int param) {
         update_table_dense(o, param, o->sum[param]);
     } else {
         scale_floats(t->slots * p->cols, t->grad, o->scale);
-        for (size_t s = 0; s < t->slots; s++) update_rows(o, param, t->id[s], t->grad + s * p->cols);
+        update_rows(o, param, 0, t->slots, p->cols, t->id, t->grad);
     }
     for (size_t s = 0; s < t->slots; s++) t->mark[t->id[s]] = 0;
     t->slots = 0;
@@ -225,9 +315,7 @@ static void update_task(struct optim *o, int i) {
     }
     float *g = o->sum[task->param] + task->from;
     scale_floats(task->n, g, o->scale);
-    o->rule->update(p->embedding ? &o->row_step : &o->step, task->n, p->value + task->from, g,
-                    o->m[task->param] ? o->m[task->param] + task->from : NULL,
-                    o->v[task->param] ? o->v[task->param] + task->from : NULL);
+    update_rows(o, task->param, task->from, 1, task->n, NULL, g);
 }
 
 /* Squared norm of a task's gradient, decay included. */
@@ -304,7 +392,7 @@ static int alloc_param(struct optim *o, int i) {
     if (p->kind == PARAM_TABLE) {
         if (!(o->table[i].mark = mem_calloc(p->rows, sizeof(uint32_t)))) return -1;
         o->task[o->n_tasks++] = (struct task){i, 0, 0};
-        return (o->sum[i] = mem_calloc(p->cols, sizeof(float))) ? 0 : -1;
+        return (o->sum[i] = mem_calloc(DENSE_ROWS * p->cols, sizeof(float))) ? 0 : -1;
     }
     if (!(o->sum[i] = mem_calloc(n, sizeof(float)))) return -1;
     for (size_t from = 0; from < n; from += CHUNK)
