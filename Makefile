@@ -10,7 +10,7 @@ WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wvla -Wconve
 CPPFLAGS += -I. -D_GNU_SOURCE
 CFLAGS   += -std=c11 $(OPT) $(SAN) $(WARN) -ffp-contract=fast -fno-math-errno -fno-trapping-math -pthread
 LDFLAGS  += $(SAN) -pthread
-LDLIBS   += -lopenblas -lyaml -lcsv -ljansson -lxxhash -lzstd -lz -lm
+LDLIBS   += -llmdb -lhiredis -lopenblas -lyaml -lcsv -ljansson -lxxhash -lzstd -lz -lm
 
 MODULES  := base metrics data nn variants serve bench
 SRC      := $(foreach m,$(MODULES),$(sort $(wildcard $(m)/*.c $(m)/*/*.c)))

@@ -1,6 +1,10 @@
 #include "serve/scorer.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "nn/op.h"
 #include "nn/vec.h"
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -8,7 +12,7 @@ struct worker { /* one thread's pair program with its inputs */
     struct exec *x;
     struct batch_column *col;
     uint32_t *ids;  /* [pair columns][block] */
-    uint32_t *item; /* [block]: row in the store */
+    uint32_t *item; /* [block]: row in the table of records */
 };
 
 struct scorer {
@@ -19,7 +23,12 @@ struct scorer {
     struct pool *pool;
     struct exec *user;
     struct batch_column *user_col;
-    float *store; /* [n_items][item_width] */
+    struct store *store; /* NULL: no item records */
+    char version[STORE_VERSION_MAX];
+    bool fetch;     /* records come from the store by request; otherwise the pair stage reads its table */
+    size_t room;    /* candidates that the next two have room for */
+    float *fetched; /* [room][item_width]: the records of the request under way, in its order */
+    bool *found;    /* [room] */
     struct worker *worker;
     int n_workers;
     const char **pair_column; /* NULL-ended */
@@ -28,13 +37,16 @@ struct scorer {
     /* the request under way */
     const struct request *r;
     float *score;
+    _Atomic size_t missing;
     _Atomic int failed;
     struct err err;
 };
 
 struct scorer_options scorer_defaults(void) {
-    return (struct scorer_options){.passes = {.bn_fold = true, .split = true, .table_bytes = 4 << 20},
-                                   .block = 128};
+    struct scorer_options o = {.passes = {.bn_fold = true, .split = true, .table_bytes = 4 << 20},
+                               .block = 128};
+    opt_defaults(store_opts, &o.store);
+    return o;
 }
 
 /* ---- making ---- */
@@ -80,41 +92,97 @@ static int make_worker(struct scorer *s, struct worker *w, struct err *e) {
     return 0;
 }
 
+/* ---- the item stage ---- */
+
+static void add_graph(struct str *text, const struct graph *g) {
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct node *n = g->node[i];
+        str_addf(text, "%s %d:", n->op->name, n->width);
+        for (int k = 0; k < n->n_in; k++) str_addf(text, " %d", n->in[k]);
+        for (int k = 0; k < 4; k++) str_addf(text, " %d %.17g", n->attr_i[k], n->attr_f[k]);
+        for (int k = 0; k < n->n_attr; k++) str_addf(text, " %d", n->attr_list[k]);
+        if (n->input >= 0) str_addf(text, " %s", g->column[n->input].name);
+        for (int k = 0; k < n->n_params; k++) {
+            const struct param *p = g->param[n->param[k]];
+            if (p->value) str_add(text, hash_bytes(p->value, p->rows * p->cols * sizeof *p->value).hex);
+        }
+        str_add(text, "\n");
+    }
+}
+
+/* Of all three programs, because a user's vector is only good for the records that were trained with it. */
+static int make_version(struct scorer *s, struct err *e) {
+    const struct graph *program[] = {&s->cut.user, &s->cut.item, &s->cut.pair};
+    struct str text = STR_INIT;
+    for (int k = 0; k < 3; k++) add_graph(&text, program[k]);
+    int rc = text.failed ? err_nomem(e, text.len) : 0;
+    if (!rc) {
+        memcpy(s->version, hash_bytes(text.p, text.len).hex, 16);
+        s->version[16] = '\0';
+    }
+    str_release(&text);
+    return rc;
+}
+
 #define ITEM_BLOCK 512
 
-/* The item stage: every item's frontier values side by side are its record. */
-static int fill_store(struct scorer *s, struct exec *x, struct batch_column *col, struct err *e) {
+/* Every item's frontier values side by side are its record. */
+static int fill_store(struct scorer *s, struct exec *x, struct batch_column *col, float *record,
+                      struct err *e) {
     const struct cut *c = &s->cut;
     size_t width = (size_t)c->item_width;
+    uint32_t items[ITEM_BLOCK];
     for (uint32_t first = 0; first < s->data.n_items; first += ITEM_BLOCK) {
         size_t n = s->data.n_items - first < ITEM_BLOCK ? s->data.n_items - first : ITEM_BLOCK;
         for (int i = 0; i < c->item.n_columns; i++)
             TRY(s->data.item(s->data.self, c->item.column[i].name, first, n, &col[i], e));
         exec_forward(x, &(struct exec_slice){n, col}, 1);
         for (int k = 0; k < c->n_item; k++) {
-            struct mat v = exec_value(x, c->item_node[k]),
-                       to = {s->store + first * width + c->item_offset[k], width};
+            struct mat v = exec_value(x, c->item_node[k]), to = {record + c->item_offset[k], width};
             vec_copy(n, (size_t)c->item.node[c->item_node[k]]->width, to, v, 1, false);
         }
+        for (size_t i = 0; i < n; i++) items[i] = first + (uint32_t)i;
+        TRY(store_put(s->store, items, record, n, e));
     }
-    return 0;
+    return store_publish(s->store, e);
+}
+
+static int item_stage(struct scorer *s, struct err *e) {
+    struct exec *x = NULL;
+    struct batch_column *col = mem_calloc((size_t)s->cut.item.n_columns + 1, sizeof *col);
+    size_t bytes = (size_t)ITEM_BLOCK * (size_t)s->cut.item_width * sizeof(float);
+    float *record = mem_alloc(bytes);
+    int rc = col && record ? 0 : err_nomem(e, bytes);
+    if (!rc) rc = exec_create(&s->cut.item, &(struct exec_options){.max_rows = ITEM_BLOCK}, &x, e);
+    if (!rc) rc = fill_store(s, x, col, record, e);
+    exec_free(x);
+    mem_free(col);
+    mem_free(record);
+    return rc;
+}
+
+/* The pair program's table of records, and how many it holds. */
+static void bind_records(struct scorer *s, float *records, size_t n) {
+    struct param *table = s->cut.pair.param[graph_find_param(&s->cut.pair, "@items")];
+    table->value = records;
+    table->rows = n;
 }
 
 static int make_store(struct scorer *s, struct err *e) {
     if (!s->cut.n_item) return 0;
-    size_t bytes = (size_t)s->data.n_items * (size_t)s->cut.item_width * sizeof(float);
-    struct exec *x = NULL;
-    struct batch_column *col = mem_calloc((size_t)s->cut.item.n_columns + 1, sizeof *col);
-    int rc = 0;
-    if (!col || !(s->store = mem_alloc(bytes))) rc = err_nomem(e, bytes);
-    if (!rc) rc = exec_create(&s->cut.item, &(struct exec_options){.max_rows = ITEM_BLOCK}, &x, e);
-    if (!rc) rc = fill_store(s, x, col, e);
-    exec_free(x);
-    mem_free(col);
-    int table = graph_find_param(&s->cut.pair, "@items");
-    s->cut.pair.param[table]->value = s->store;
-    s->cut.pair.param[table]->rows = s->data.n_items;
-    return rc;
+    TRY(make_version(s, e));
+    struct store_header h = {.width = (size_t)s->cut.item_width, .n_items = s->data.n_items};
+    memcpy(h.version, s->version, sizeof h.version);
+    s->o.store.readers = s->n_workers;
+    if (s->o.attach) {
+        TRY(store_open(&s->o.store, &h, &s->store, e));
+    } else {
+        TRY(store_create(&s->o.store, &h, &s->store, e));
+        TRY(item_stage(s, e));
+    }
+    s->fetch = !store_table(s->store);
+    if (!s->fetch) bind_records(s, store_table(s->store), s->data.n_items);
+    return 0;
 }
 
 int scorer_create(const struct graph *g, const struct serving_data *data, const struct scorer_options *o,
@@ -153,15 +221,41 @@ void scorer_free(struct scorer *s) {
     exec_free(s->user);
     cut_release(&s->cut);
     graph_release(&s->serving);
-    void *own[] = {s->worker, s->user_col, s->store, s->pair_column, s->pair_at};
+    store_close(s->store);
+    void *own[] = {s->worker, s->user_col, s->fetched, s->found, s->pair_column, s->pair_at};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
     mem_free(s);
 }
 
 /* ---- scoring ---- */
 
-static int score_block(struct scorer *s, struct worker *w, size_t first, size_t n, struct err *e) {
+/* Room for n records, to which the pair program then points. */
+static int reserve(struct scorer *s, size_t n, struct err *e) {
+    size_t width = (size_t)s->cut.item_width;
+    if (n <= s->room) return 0;
+    mem_free(s->fetched);
+    mem_free(s->found);
+    s->room = 0;
+    s->fetched = mem_alloc(n * width * sizeof *s->fetched);
+    s->found = mem_alloc(n * sizeof *s->found);
+    if (!s->fetched || !s->found) return err_nomem(e, n * width * sizeof *s->fetched);
+    s->room = n;
+    bind_records(s, s->fetched, n);
+    return 0;
+}
+
+static int fetch(struct scorer *s, int reader, size_t first, size_t n, struct err *e) {
+    size_t missing = 0;
+    TRY(store_get(s->store, reader, s->r->items + first, n, s->fetched + first * (size_t)s->cut.item_width,
+                  s->found + first, &missing, e));
+    s->missing += missing;
+    return 0;
+}
+
+static int score_block(struct scorer *s, int worker, size_t first, size_t n, struct err *e) {
     const struct request *r = s->r;
+    struct worker *w = &s->worker[worker];
+    if (s->fetch && store_is_local(s->store)) TRY(fetch(s, worker, first, n, e));
     for (int k = 0; k < s->n_pair; k++) {
         uint32_t *ids = w->ids + (size_t)k * s->o.block;
         if (r->pair_ids)
@@ -169,8 +263,11 @@ static int score_block(struct scorer *s, struct worker *w, size_t first, size_t 
         else
             TRY(s->data.pair(s->data.self, s->pair_column[k], r->user, r->items + first, n, ids, e));
     }
-    if (s->item_column >= 0) memcpy(w->item, r->items + first, n * sizeof *w->item);
+    for (size_t i = 0; i < n && s->item_column >= 0; i++)
+        w->item[i] = s->fetch ? (uint32_t)(first + i) : r->items[first + i];
     exec_score(w->x, &(struct exec_slice){n, w->col}, 1, s->score + first);
+    for (size_t i = first; i < first + n && s->fetch; i++)
+        if (!s->found[i]) s->score[i] = -INFINITY;
     return 0;
 }
 
@@ -179,7 +276,7 @@ static void score_task(void *ctx, int block, int worker) {
     struct err e = ERR_INIT;
     size_t first = (size_t)block * s->o.block,
            n = s->r->n - first < s->o.block ? s->r->n - first : s->o.block;
-    if (!score_block(s, &s->worker[worker], first, n, &e)) return;
+    if (!score_block(s, worker, first, n, &e)) return;
     if (!atomic_exchange(&s->failed, 1)) s->err = e;
 }
 
@@ -200,18 +297,25 @@ int scorer_score(struct scorer *s, const struct request *r, float *score, struct
         if (r->items[i] >= s->data.n_items)
             return err_set(e, ERR_INPUT, "candidate %zu is item %u, but there are only %u items", i,
                            r->items[i], s->data.n_items);
-    TRY(user_stage(s, r->user, e));
     s->r = r;
     s->score = score;
+    s->missing = 0;
     s->failed = 0;
+    if (r->missing) *r->missing = 0;
+    if (s->fetch) TRY(reserve(s, r->n, e));
+    if (s->fetch && !store_is_local(s->store)) TRY(fetch(s, 0, 0, r->n, e));
+    TRY(user_stage(s, r->user, e));
     int blocks = (int)((r->n + s->o.block - 1) / s->o.block);
     pool_run(blocks > 1 ? s->pool : NULL, blocks, score_task, s);
     if (s->failed) {
         if (e) *e = s->err;
         return s->err.code;
     }
+    if (r->missing) *r->missing = s->missing;
     return 0;
 }
+
+const char *scorer_version(const struct scorer *s) { return s->version; }
 
 const char *const *scorer_pair_columns(const struct scorer *s) { return s->pair_column; }
 

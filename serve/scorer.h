@@ -22,6 +22,7 @@
 #include "nn/exec.h"
 #include "nn/graph.h"
 #include "nn/passes.h"
+#include "serve/store.h"
 
 struct serving_data {
     void *self;
@@ -41,6 +42,10 @@ int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out
 struct scorer_options {
     struct pass_options passes; /* default (zeroed): see scorer_defaults() */
     size_t block;               /* candidates per block: they share the cache; default 128 */
+    /* Where item records lie; default memory. `readers` is the scorer's to set. The item stage fills it, or,
+     * with `attach`, the records are taken as another scorer of the same model has published them. */
+    struct store_options store;
+    bool attach;
 };
 struct scorer_options scorer_defaults(void);
 
@@ -51,6 +56,9 @@ struct request {
     /* Pair columns already computed, in the order of scorer_pair_columns(): [k][n] ids; NULL: computed live
      * by serving_data. */
     const uint32_t *const *pair_ids;
+    /* Gets the number of candidates whose record the store does not have: their score is -INFINITY, so that
+     * they come last. May be NULL. */
+    size_t *missing;
 };
 
 struct scorer;
@@ -58,6 +66,9 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
                   struct pool *pool, struct scorer **out, struct err *e);
 int scorer_score(struct scorer *s, const struct request *r, float *score, struct err *e);
 size_t scorer_top(const float *score, size_t n, size_t k, uint32_t *order);
+/* 64 bits as hex digits, over everything that item records and the reading of them depend on in the model:
+ * its parameters and the passes. */
+const char *scorer_version(const struct scorer *s);
 /* Names of the pair-side columns that a request needs (NULL-ended). */
 const char *const *scorer_pair_columns(const struct scorer *s);
 /* Cost after the passes: per request (user stage) and per candidate (pair stage, with the record fetched). */
