@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct line { /* a model; rows of latency.csv with its texts */
-    const struct point *point;
+    const struct tradeoff_point *point;
     size_t n;
     double last_x, last_us; /* its right end */
     double label_y;
@@ -23,7 +23,7 @@ struct lines {
 static double nines(double percentile) { return -log10(1 - percentile / 100); }
 
 /* Whether row r of latency.csv belongs to the point. */
-static int belongs(const struct lines *l, size_t r, const struct point *p) {
+static int belongs(const struct lines *l, size_t r, const struct tradeoff_point *p) {
     const struct table *t = &l->s->latency;
     const char *want[] = {p->variant, p->features, p->precision, p->store, p->load};
     if (l->s->candidates_of[r] != p->candidates) return 0;
@@ -50,7 +50,7 @@ static int collect(const struct study *s, double candidates, struct lines *l) {
     if (!l->line) return -1;
     find_columns(l);
     for (size_t i = 0; i < s->tradeoff.n; i++) {
-        const struct point *p = &s->tradeoff.point[i];
+        const struct tradeoff_point *p = &s->tradeoff.point[i];
         struct line *line = &l->line[l->n];
         *line = (struct line){.point = p, .last_x = -1};
         if (p->candidates != candidates) continue;
@@ -132,7 +132,7 @@ static void draw_names(const struct lines *l, const struct panel *p, struct layo
     double size = gap < 13 ? 11 : PLOT_TEXT_PX;
     for (size_t i = 0; i < l->n; i++) {
         const struct line *k = &l->line[i];
-        const struct point *q = k->point;
+        const struct tradeoff_point *q = k->point;
         const char *colour = plot_colour(q->group ? q->group->variant_index : 0);
         double x = panel_px(p, k->last_x), y = panel_py(p, k->last_us);
         study_label(l->s, q, ~0u, name);

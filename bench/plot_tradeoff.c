@@ -11,27 +11,28 @@ enum { FRONT_MAX = 512, LABELLED_MAX = 80, LEGEND_MAX = 64 };
 struct curve {
     const struct study *s;
     size_t n, n_front;
-    const struct point **point; /* [n] those with both numbers */
-    const struct point *front[FRONT_MAX];
+    const struct tradeoff_point **point; /* [n] those with both numbers */
+    const struct tradeoff_point *front[FRONT_MAX];
 };
 
 static int by_time(const void *a, const void *b) {
-    const struct point *p = *(const struct point *const *)a, *q = *(const struct point *const *)b;
+    const struct tradeoff_point *p = *(const struct tradeoff_point *const *)a,
+                                *q = *(const struct tradeoff_point *const *)b;
     if (p->p50_us != q->p50_us) return p->p50_us < q->p50_us ? -1 : 1;
     return (p->gauc.mean > q->gauc.mean) - (p->gauc.mean < q->gauc.mean);
 }
 
 static int collect(const struct study *s, double candidates, struct curve *c) {
     *c = (struct curve){.s = s};
-    c->point = mem_alloc((s->tradeoff.n + 1) * sizeof(const struct point *));
+    c->point = mem_alloc((s->tradeoff.n + 1) * sizeof(const struct tradeoff_point *));
     if (!c->point) return -1;
     for (size_t i = 0; i < s->tradeoff.n; i++) {
-        const struct point *p = &s->tradeoff.point[i];
+        const struct tradeoff_point *p = &s->tradeoff.point[i];
         if (p->candidates != candidates || isnan(p->gauc.mean) || !(p->p50_us > 0)) continue;
         c->point[c->n++] = p;
         if (p->pareto == 1 && c->n_front < FRONT_MAX) c->front[c->n_front++] = p;
     }
-    qsort(c->front, c->n_front, sizeof(const struct point *), by_time);
+    qsort(c->front, c->n_front, sizeof(const struct tradeoff_point *), by_time);
     return c->n > 0;
 }
 
@@ -40,27 +41,28 @@ static int collect(const struct study *s, double candidates, struct curve *c) {
 static void set_scales(const struct curve *c, struct panel *p) {
     double x0 = INFINITY, x1 = -INFINITY, y0 = INFINITY, y1 = -INFINITY, half = 0;
     for (size_t i = 0; i < c->n; i++) {
-        const struct point *q = c->point[i];
+        const struct tradeoff_point *q = c->point[i];
         range_add(&x0, &x1, q->p50_us);
         range_add(&y0, &y1, q->gauc.mean);
         if (!isnan(q->gauc.lo)) half += (q->gauc.hi - q->gauc.lo) / 2;
     }
     double room = fmax((y1 - y0) / 2, 1.5 * half / (double)c->n), lo = y0 - room, hi = y1 + room;
     for (size_t i = 0; i < c->n; i++) {
-        const struct point *q = c->point[i];
+        const struct tradeoff_point *q = c->point[i];
         if (isnan(q->gauc.lo)) continue;
         range_add(&y0, &y1, fmax(q->gauc.lo, lo));
         range_add(&y0, &y1, fmin(q->gauc.hi, hi));
     }
-    p->x = scale_around(x0, x1, true, 0.10);
+    double spread = sqrt(fmax(1, 2 / (x1 / x0))); /* times within a factor of 2 must not look far apart */
+    p->x = scale_around(x0 / spread, x1 * spread, true, 0.10);
     p->y = scale_around(y0, y1, false, 0.07);
 }
 
-static const char *mark_colour(const struct point *q) {
+static const char *mark_colour(const struct tradeoff_point *q) {
     return plot_colour(q->group ? q->group->variant_index : 0);
 }
 
-static enum plot_mark mark_of(const struct point *q) {
+static enum plot_mark mark_of(const struct tradeoff_point *q) {
     return plot_mark_of(q->group ? q->group->features_index : 0);
 }
 
@@ -74,7 +76,7 @@ static void draw_front(const struct curve *c, const struct panel *p) {
 
 /* Both intervals of each point, as lines apart. */
 static void draw_whiskers(const struct curve *c, const struct panel *p, size_t i) {
-    const struct point *q = c->point[i];
+    const struct tradeoff_point *q = c->point[i];
     str_addf(p->out, "$w%zu << EOD\n", i);
     if (!isnan(q->gauc.lo))
         str_addf(p->out, "%.9g %.9g\n%.9g %.9g\n\n", q->p50_us, fmax(q->gauc.lo, p->y.lo), q->p50_us,
@@ -85,7 +87,7 @@ static void draw_whiskers(const struct curve *c, const struct panel *p, size_t i
     str_addf(p->out, "$p%zu << EOD\n%.9g %.9g\nEOD\n", i, q->p50_us, q->gauc.mean);
 }
 
-static bool has_whiskers(const struct point *q) {
+static bool has_whiskers(const struct tradeoff_point *q) {
     return !isnan(q->gauc.lo) || (!isnan(q->p50_lo_us) && !isnan(q->p50_hi_us));
 }
 
@@ -97,7 +99,7 @@ static void draw_plot(const struct curve *c, const struct panel *p) {
             str_addf(p->out, "$w%zu using 1:2 with lines linewidth 1.3 linecolor rgb %s, ", i,
                      mark_colour(c->point[i]));
     for (size_t i = 0; i < c->n; i++) {
-        const struct point *q = c->point[i];
+        const struct tradeoff_point *q = c->point[i];
         if (q->chosen == 1)
             str_addf(
                 p->out,
@@ -115,13 +117,13 @@ static void draw_plot(const struct curve *c, const struct panel *p) {
 static size_t soft_boxes(const struct curve *c, const struct panel *p, struct box *soft) {
     size_t n = 0;
     for (size_t i = 0; i < c->n; i++) {
-        const struct point *q = c->point[i];
+        const struct tradeoff_point *q = c->point[i];
         double x = panel_px(p, q->p50_us);
         if (!isnan(q->gauc.lo))
             soft[n++] = (struct box){x - 2, panel_py(p, q->gauc.hi), x + 2, panel_py(p, q->gauc.lo)};
     }
     for (size_t i = 0; i < c->n_front; i++) {
-        const struct point *q = c->front[i];
+        const struct tradeoff_point *q = c->front[i];
         double x = panel_px(p, q->p50_us), y = panel_py(p, q->gauc.mean);
         double next = i + 1 < c->n_front ? panel_px(p, c->front[i + 1]->p50_us) : p->right;
         double below = i ? panel_py(p, c->front[i - 1]->gauc.mean) : p->bottom;
@@ -132,7 +134,8 @@ static size_t soft_boxes(const struct curve *c, const struct panel *p, struct bo
 }
 
 static int by_weight(const void *a, const void *b) {
-    const struct point *p = *(const struct point *const *)a, *q = *(const struct point *const *)b;
+    const struct tradeoff_point *p = *(const struct tradeoff_point *const *)a,
+                                *q = *(const struct tradeoff_point *const *)b;
     if ((p->pareto == 1) != (q->pareto == 1)) return p->pareto == 1 ? -1 : 1;
     if (p->gauc.mean != q->gauc.mean) return p->gauc.mean > q->gauc.mean ? -1 : 1;
     return (p->p50_us > q->p50_us) - (p->p50_us < q->p50_us);
@@ -144,7 +147,7 @@ static void draw_names(const struct curve *c, const struct panel *p, size_t n, s
     char name[STUDY_LABEL_MAX], text[STUDY_LABEL_MAX];
     double widest = (p->right - p->left) * 0.45;
     for (size_t i = 0; i < c->n; i++) {
-        const struct point *q = c->point[i];
+        const struct tradeoff_point *q = c->point[i];
         study_label(c->s, q, ~(unsigned)STUDY_FEATURES, name);
         text_fit(name, size, widest, text, sizeof text);
         label[i] = (struct label){.px = panel_px(p, q->p50_us),
@@ -185,7 +188,7 @@ static int place_names(const struct curve *c, const struct panel *p) {
 static void add_tips(const struct curve *c, const struct panel *p, struct layout *l) {
     char name[STUDY_LABEL_MAX], p50[24], p99[24], text[400];
     for (size_t i = 0; i < c->n; i++) {
-        const struct point *q = c->point[i];
+        const struct tradeoff_point *q = c->point[i];
         study_label(c->s, q, ~0u, name);
         plot_microseconds(p50, q->p50_us);
         plot_microseconds(p99, q->p99_us);
@@ -252,7 +255,7 @@ int plot_tradeoff(const struct study *s, double candidates, struct picture *p) {
     char name[64], title[120];
     int drawn = collect(s, candidates, &c);
     if (drawn > 0) {
-        qsort(c.point, c.n, sizeof(const struct point *), by_weight);
+        qsort(c.point, c.n, sizeof(const struct tradeoff_point *), by_weight);
         snprintf(name, sizeof name, "tradeoff-%.0f", candidates);
         snprintf(title, sizeof title, "GAUC against response time, %.0f candidates", candidates);
         picture_name(p, name, title);

@@ -23,12 +23,45 @@ static int list_candidates(struct study *s, struct err *e) {
     return 0;
 }
 
+/* Both sorts put NaN last and keep the order of the files among equals. */
+static int descending(double x, double y) {
+    if (isnan(x) || isnan(y)) return isnan(x) - isnan(y);
+    return (x < y) - (x > y);
+}
+
+static int by_gauc(const void *a, const void *b) {
+    const struct tradeoff_point *p = *(const struct tradeoff_point *const *)a;
+    const struct tradeoff_point *q = *(const struct tradeoff_point *const *)b;
+    int order = descending(p->gauc.mean, q->gauc.mean);
+    if (!order) order = descending(-p->p50_us, -q->p50_us);
+    return order ? order : (p > q) - (p < q);
+}
+
+static int groups_by_gauc(const void *a, const void *b) {
+    const struct effect_group *p = *(const struct effect_group *const *)a;
+    const struct effect_group *q = *(const struct effect_group *const *)b;
+    int order = descending(p->metric[EFFECT_GAUC].mean, q->metric[EFFECT_GAUC].mean);
+    return order ? order : (p > q) - (p < q);
+}
+
+static int rank(struct study *s, struct err *e) {
+    struct arena *a = &s->effect.table.arena;
+    s->ranked = arena_alloc(a, (s->tradeoff.n + 1) * sizeof *s->ranked);
+    s->ranked_groups = arena_alloc(a, (s->effect.groups + 1) * sizeof *s->ranked_groups);
+    if (!s->ranked || !s->ranked_groups) return err_nomem(e, s->tradeoff.n * sizeof *s->ranked);
+    for (size_t i = 0; i < s->tradeoff.n; i++) s->ranked[i] = &s->tradeoff.point[i];
+    for (size_t i = 0; i < s->effect.groups; i++) s->ranked_groups[i] = &s->effect.group[i];
+    qsort(s->ranked, s->tradeoff.n, sizeof *s->ranked, by_gauc);
+    qsort(s->ranked_groups, s->effect.groups, sizeof *s->ranked_groups, groups_by_gauc);
+    return 0;
+}
+
 static unsigned varying(const struct study *s) {
     const struct tradeoff *t = &s->tradeoff;
     unsigned v = s->effect.subsets > 1 ? STUDY_FEATURES : 0;
-    const struct point *first = NULL;
+    const struct tradeoff_point *first = NULL;
     for (size_t i = 0; i < t->n; i++) {
-        const struct point *p = &t->point[i];
+        const struct tradeoff_point *p = &t->point[i];
         if (isnan(p->candidates)) continue;
         if (!first) first = p;
         if (strcmp(p->features, first->features) != 0) v |= STUDY_FEATURES;
@@ -82,6 +115,7 @@ static const struct effect_group *baseline_of(const struct study *s) {
 static int load_rest(struct study *s, struct err *e) {
     char path[1024];
     TRY(list_candidates(s, e));
+    TRY(rank(s, e));
     TRY(table_load(s->dir, "curves.csv", &s->curves, e));
     TRY(table_load(s->dir, "latency.csv", &s->latency, e));
     TRY(table_numbers(&s->curves, "epoch", &s->epoch, e));
@@ -117,7 +151,8 @@ void study_release(struct study *s) {
     *s = (struct study){.dir = NULL};
 }
 
-void study_label(const struct study *s, const struct point *p, unsigned what, char out[STUDY_LABEL_MAX]) {
+void study_label(const struct study *s, const struct tradeoff_point *p, unsigned what,
+                 char out[STUDY_LABEL_MAX]) {
     char threads[32];
     snprintf(threads, sizeof threads, "%g threads", p->threads);
     const char *part[] = {p->features, p->precision, p->store, threads, p->load};
@@ -135,22 +170,11 @@ void study_group_label(const struct study *s, const struct effect_group *g, char
         snprintf(out, STUDY_LABEL_MAX, "%.60s", g->variant);
 }
 
-const struct point *study_best(const struct study *s, double candidates) {
-    const struct point *best = NULL;
-    for (size_t i = 0; i < s->tradeoff.n; i++) {
-        const struct point *p = &s->tradeoff.point[i];
-        if (p->candidates != candidates || isnan(p->gauc.mean) || isnan(p->p50_us)) continue;
-        if (!best || p->gauc.mean > best->gauc.mean ||
-            (p->gauc.mean == best->gauc.mean && p->p50_us < best->p50_us))
-            best = p;
-    }
-    return best;
-}
-
-const struct point *study_point(const struct study *s, double candidates, const struct effect_group *group) {
-    const struct point *best = NULL;
+const struct tradeoff_point *study_point(const struct study *s, double candidates,
+                                         const struct effect_group *group) {
+    const struct tradeoff_point *best = NULL;
     for (size_t i = 0; group && i < s->tradeoff.n; i++) {
-        const struct point *p = &s->tradeoff.point[i];
+        const struct tradeoff_point *p = &s->tradeoff.point[i];
         if (p->group != group || p->candidates != candidates || isnan(p->p50_us)) continue;
         if (!best || p->p50_us < best->p50_us) best = p;
     }
@@ -158,8 +182,8 @@ const struct point *study_point(const struct study *s, double candidates, const 
 }
 
 const char *study_name(const struct study *s) {
-    const char *name = json_string_value(study_manifest(s, "config.name"));
-    if (!name) name = json_string_value(study_manifest(s, "name"));
+    const char *name = json_string_value(study_manifest(s, "experiment"));
+    if (!name) name = json_string_value(study_manifest(s, "config.name"));
     if (name && *name) return name;
     const char *slash = strrchr(s->dir, '/');
     return slash && slash[1] ? slash + 1 : s->dir;

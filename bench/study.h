@@ -28,7 +28,9 @@ struct study {
     double *candidates_of, *percentile, *rt_us; /* columns of latency */
     json_t *manifest;                           /* NULL when there is none */
     int n_candidates;
-    double *candidates; /* ascending */
+    double *candidates;                        /* ascending */
+    const struct tradeoff_point **ranked;      /* [tradeoff.n] the highest GAUC first, unknown ones last */
+    const struct effect_group **ranked_groups; /* [effect.groups] likewise */
     unsigned varies;
     const struct effect_group *baseline; /* the two-tower, else NULL */
 };
@@ -36,12 +38,12 @@ struct study {
 int study_load(const char *dir, struct study *s, struct err *e);
 void study_release(struct study *s);
 /* "cold · no-cross · bf16": the variant, and of `what` (STUDY_... flags) the parts that vary. */
-void study_label(const struct study *s, const struct point *p, unsigned what, char out[STUDY_LABEL_MAX]);
+void study_label(const struct study *s, const struct tradeoff_point *p, unsigned what,
+                 char out[STUDY_LABEL_MAX]);
 void study_group_label(const struct study *s, const struct effect_group *g, char out[STUDY_LABEL_MAX]);
-/* The point with the highest GAUC among those of `candidates`, or NULL; the one of `group` with the lowest
- * p50. */
-const struct point *study_best(const struct study *s, double candidates);
-const struct point *study_point(const struct study *s, double candidates, const struct effect_group *group);
+/* The point of `group` with the lowest p50 at that number of candidates, or NULL. */
+const struct tradeoff_point *study_point(const struct study *s, double candidates,
+                                         const struct effect_group *group);
 /* A member of the manifest by path, "config.measure.limit_ms"; NULL when it is not there. */
 const json_t *study_manifest(const struct study *s, const char *path);
 const char *study_name(const struct study *s); /* the experiment's name, or the folder's */

@@ -160,34 +160,45 @@ void svg_file(const struct svg_head *head, const char *inner, struct str *out) {
 }
 
 /* `name = '#light' # dark #dark` of the style file: the next such line after *p. */
-static bool next_colour(const char **p, char light[8], char dark[8]) {
-    for (const char *line = *p; *line;) {
-        const char *end = line + strcspn(line, "\n"), *a = strstr(line, "= '#"),
-                   *b = strstr(line, "# dark #");
-        line = *end ? end + 1 : end;
-        if (!a || !b || a > end || b > end) continue;
-        memcpy(light, a + 3, 7);
-        memcpy(dark, b + 7, 7);
-        light[7] = dark[7] = '\0';
-        *p = line;
-        return true;
+struct named_colour {
+    char name[16], light[8], dark[8];
+};
+static bool next_colour(const char **p, struct named_colour *c) {
+    while (**p) {
+        const char *line = *p, *end = line + strcspn(line, "\n");
+        int n = 0;
+        *p = *end ? end + 1 : end;
+        if (sscanf(line, "%15[a-z0-9] = '%7[#0-9a-f]' # dark %7[#0-9a-f]%n", c->name, c->light, c->dark,
+                   &n) == 3 &&
+            n)
+            return true;
     }
     return false;
+}
+
+void svg_palette(struct str *out) {
+    struct named_colour c;
+    for (int dark = 0; dark < 2; dark++) {
+        const char *p = asset_style_gp;
+        str_add(out, dark ? "@media screen and (prefers-color-scheme:dark){:root{" : ":root{");
+        while (next_colour(&p, &c)) str_addf(out, "--%s:%s;", c.name, dark ? c.dark : c.light);
+        str_add(out, dark ? "}}\n" : "}\n");
+    }
 }
 
 void svg_css(const char *prefix, struct str *out) {
     str_addf(out,
              "%stext{font-family:system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",\"Noto "
              "Sans\",Arial,sans-serif;font-variant-numeric:tabular-nums;paint-order:stroke;stroke:#ffffff;"
-             "stroke-width:3px;stroke-linejoin:round}\n%s.tip{fill:transparent;stroke:none}\n",
+             "stroke-width:3px;stroke-linejoin:round}\n%s.tip{pointer-events:all}\n",
              prefix, prefix);
     str_add(out, "@media screen and (prefers-color-scheme:dark){\n");
-    char light[8], dark[8];
+    struct named_colour c;
     const char *p = asset_style_gp;
-    while (next_colour(&p, light, dark)) {
-        str_addf(out, "%s[fill=\"%s\"]{fill:%s}%s[stroke=\"%s\"]{stroke:%s}", prefix, light, dark, prefix,
-                 light, dark);
-        if (!strcmp(light, "#ffffff")) str_addf(out, "%stext{stroke:%s}", prefix, dark);
+    while (next_colour(&p, &c)) {
+        str_addf(out, "%s[fill=\"%s\"]{fill:%s}%s[stroke=\"%s\"]{stroke:%s}", prefix, c.light, c.dark, prefix,
+                 c.light, c.dark);
+        if (!strcmp(c.name, "paper")) str_addf(out, "%stext{stroke:%s}", prefix, c.dark);
         str_add(out, "\n");
     }
     str_add(out, "}\n");

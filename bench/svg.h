@@ -24,6 +24,8 @@ void svg_file(const struct svg_head *head, const char *inner, struct str *out);
 void svg_inline(const struct svg_head *head, const char *class_name, const char *inner, struct str *out);
 /* Rules, each selector behind `prefix`. */
 void svg_css(const char *prefix, struct str *out);
+/* `:root{--c1:...}`: every colour of the style by its name, for the page around the pictures. */
+void svg_palette(struct str *out);
 /* Text with & < > " ' written as entities, and control characters as spaces. */
 void xml_text(struct str *out, const char *text);
 

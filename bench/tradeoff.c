@@ -12,10 +12,10 @@ struct column {
     double *value;
 };
 #define COLUMN(field)                                                                                        \
-    { #field, offsetof(struct point, field), NULL }
+    { #field, offsetof(struct tradeoff_point, field), NULL }
 enum { NUMBERS = 17 };
 
-static void set_texts(struct point *p, const struct table *t, size_t row) {
+static void set_texts(struct tradeoff_point *p, const struct table *t, size_t row) {
     p->variant = table_text(t, row, table_column(t, "variant"));
     p->features = table_text(t, row, table_column(t, "features"));
     p->precision = table_text(t, row, table_column(t, "precision"));
@@ -24,16 +24,16 @@ static void set_texts(struct point *p, const struct table *t, size_t row) {
     p->verdict = table_text(t, row, table_column(t, "verdict"));
 }
 
-static struct point empty_point(const struct effect_group *g) {
-    struct point p = {.group = g,
-                      .precision = "",
-                      .store = "",
-                      .load = "",
-                      .verdict = "",
-                      .variant = "",
-                      .features = "",
-                      .pareto = -1,
-                      .chosen = -1};
+static struct tradeoff_point empty_point(const struct effect_group *g) {
+    struct tradeoff_point p = {.group = g,
+                               .precision = "",
+                               .store = "",
+                               .load = "",
+                               .verdict = "",
+                               .variant = "",
+                               .features = "",
+                               .pareto = -1,
+                               .chosen = -1};
     p.n_features = p.seeds = p.gauc_valid = p.auc = p.logloss = p.params = NAN;
     p.candidates = p.threads = p.offered_qps = p.qps = p.items_per_second = p.samples = NAN;
     p.p50_us = p.p50_lo_us = p.p50_hi_us = p.p95_us = p.p99_us = p.p99_lo_us = p.p99_hi_us = p.p999_us = NAN;
@@ -57,7 +57,7 @@ static size_t add_rows(struct tradeoff *t, const struct effect *f, const struct 
                        const struct column number[NUMBERS]) {
     size_t added = 0;
     for (size_t row = 0; row < t->compute.rows; row++) {
-        struct point p = empty_point(g);
+        struct tradeoff_point p = empty_point(g);
         set_texts(&p, &t->compute, row);
         size_t found = effect_find(f, p.variant, p.features);
         if ((found < f->groups ? &f->group[found] : NULL) != g) continue;
@@ -86,7 +86,7 @@ static int join(struct tradeoff *t, const struct effect *f, struct err *e) {
                                          COLUMN(flops_per_candidate),
                                          COLUMN(bytes_per_candidate),
                                          COLUMN(floor_us),
-                                         {"n", offsetof(struct point, samples), NULL},
+                                         {"n", offsetof(struct tradeoff_point, samples), NULL},
                                          {NULL, 0, NULL}};
     int unused;
     TRY(table_need(&t->compute, "variant", &unused, e));
@@ -104,28 +104,28 @@ static int join(struct tradeoff *t, const struct effect *f, struct err *e) {
 }
 
 /* q is at least as good as p in both, and better in one. */
-static int beats(const struct point *q, const struct point *p) {
+static int beats(const struct tradeoff_point *q, const struct tradeoff_point *p) {
     return q->candidates == p->candidates && q->gauc.mean >= p->gauc.mean && q->p50_us <= p->p50_us &&
            (q->gauc.mean > p->gauc.mean || q->p50_us < p->p50_us);
 }
 
-static int keeps_limit(const struct point *p, double limit_ms) {
+static int keeps_limit(const struct tradeoff_point *p, double limit_ms) {
     return p->p99_us <= limit_ms * 1e3 && !isnan(p->gauc_valid);
 }
 
-static int preferred(const struct point *q, const struct point *p) {
+static int preferred(const struct tradeoff_point *q, const struct tradeoff_point *p) {
     return q->gauc_valid > p->gauc_valid || (q->gauc_valid == p->gauc_valid && q->p50_us < p->p50_us);
 }
 
-void tradeoff_flag(struct point *point, size_t n, double limit_ms) {
+void tradeoff_flag(struct tradeoff_point *point, size_t n, double limit_ms) {
     for (size_t i = 0; i < n; i++) {
-        struct point *p = &point[i];
+        struct tradeoff_point *p = &point[i];
         p->pareto = p->chosen = -1;
         if (isnan(p->candidates)) continue;
         p->chosen = limit_ms > 0 ? keeps_limit(p, limit_ms) : -1;
         p->pareto = isnan(p->gauc.mean) || isnan(p->p50_us) ? -1 : 1;
         for (size_t j = 0; j < n; j++) {
-            const struct point *q = &point[j];
+            const struct tradeoff_point *q = &point[j];
             if (q->candidates != p->candidates || j == i) continue;
             if (beats(q, p)) p->pareto = 0;
             bool earlier = j < i && !preferred(p, q);
@@ -171,7 +171,7 @@ void tradeoff_release(struct tradeoff *t) {
 
 static void flag(struct csv_line *l, int value) { csv_num(l, value < 0 ? (double)NAN : value); }
 
-static void write_point(struct csv_line *l, const struct point *p) {
+static void write_point(struct csv_line *l, const struct tradeoff_point *p) {
     csv_text(l, p->variant);
     csv_text(l, p->features);
     csv_num(l, p->n_features);

@@ -22,7 +22,7 @@
 #include "bench/table.h"
 #include <stddef.h>
 
-struct point {
+struct tradeoff_point {
     const char *variant, *features, *precision, *store, *load, *verdict;
     const struct effect_group *group; /* NULL: measured, not trained */
     struct effect_stat gauc;
@@ -35,15 +35,15 @@ struct point {
 struct tradeoff {
     struct table compute;
     size_t n;
-    struct point *point; /* models in the order of effect.csv, each with its rows of compute.csv */
-    double limit_ms;     /* the budget on p99, from the manifest; 0: none */
+    struct tradeoff_point *point; /* models in the order of effect.csv, each with its rows of compute.csv */
+    double limit_ms;              /* the budget on p99, from the manifest; 0: none */
 };
 
 /* DIR's effect.csv, compute.csv and manifest.json (which may be missing). */
 int tradeoff_load(const char *dir, struct effect *f, struct tradeoff *t, struct err *e);
 void tradeoff_release(struct tradeoff *t); /* not f */
 /* Sets pareto (and chosen, for limit_ms > 0) of point[n]. */
-void tradeoff_flag(struct point *point, size_t n, double limit_ms);
+void tradeoff_flag(struct tradeoff_point *point, size_t n, double limit_ms);
 /* Reads DIR, writes DIR/tradeoff.csv. */
 int tradeoff_write(const char *dir, struct err *e);
 int tradeoff_save(const struct tradeoff *t, const char *dir, struct err *e); /* the second half of that */
