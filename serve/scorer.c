@@ -301,7 +301,6 @@ int scorer_score(struct scorer *s, const struct request *r, float *score, struct
     s->score = score;
     s->missing = 0;
     s->failed = 0;
-    if (r->missing) *r->missing = 0;
     if (s->fetch) TRY(reserve(s, r->n, e));
     if (s->fetch && !store_is_local(s->store)) TRY(fetch(s, 0, 0, r->n, e));
     TRY(user_stage(s, r->user, e));
@@ -311,10 +310,10 @@ int scorer_score(struct scorer *s, const struct request *r, float *score, struct
         if (e) *e = s->err;
         return s->err.code;
     }
-    if (r->missing) *r->missing = s->missing;
     return 0;
 }
 
+size_t scorer_missing(const struct scorer *s) { return s->missing; }
 const char *scorer_version(const struct scorer *s) { return s->version; }
 
 const char *const *scorer_pair_columns(const struct scorer *s) { return s->pair_column; }

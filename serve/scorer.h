@@ -56,9 +56,6 @@ struct request {
     /* Pair columns already computed, in the order of scorer_pair_columns(): [k][n] ids; NULL: computed live
      * by serving_data. */
     const uint32_t *const *pair_ids;
-    /* Gets the number of candidates whose record the store does not have: their score is -INFINITY, so that
-     * they come last. May be NULL. */
-    size_t *missing;
 };
 
 struct scorer;
@@ -66,6 +63,9 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
                   struct pool *pool, struct scorer **out, struct err *e);
 int scorer_score(struct scorer *s, const struct request *r, float *score, struct err *e);
 size_t scorer_top(const float *score, size_t n, size_t k, uint32_t *order);
+/* Candidates of the last request whose record the store does not have: their score is -INFINITY, so that they
+ * come last. */
+size_t scorer_missing(const struct scorer *s);
 /* 64 bits as hex digits, over everything that item records and the reading of them depend on in the model:
  * its parameters and the passes. */
 const char *scorer_version(const struct scorer *s);

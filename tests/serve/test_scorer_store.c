@@ -50,12 +50,11 @@ static double skew(struct scorer *s, const struct graph *g, size_t n) {
     double worst = 0, largest = 0;
     struct rng r = rng_init(5, 5);
     for (uint32_t user = 1; user < TOY_USERS; user += 5) {
-        size_t missing = 99;
         for (size_t i = 0; i < n; i++) items[i] = (uint32_t)rng_below(&r, TOY_ITEMS);
         toy_training_scores(g, &toy, user, items, n, expect);
-        struct request q = {.user = user, .n = n, .items = items, .missing = &missing};
+        struct request q = {.user = user, .n = n, .items = items};
         cr_assert_eq(scorer_score(s, &q, got, &e), 0, "%s", e.msg);
-        cr_assert_eq(missing, 0);
+        cr_assert_eq(scorer_missing(s), 0);
         for (size_t i = 0; i < n; i++) {
             worst = fmax(worst, fabs((double)got[i] - (double)expect[i]));
             largest = fmax(largest, fabs((double)expect[i]));
@@ -147,12 +146,12 @@ Test(scorer_store, missing_items_come_last_and_are_counted) {
     for (int kind = STORE_LMDB, kinds = n_kinds(); kind < kinds; kind++) {
         struct scorer_options o = options(kind, 64);
         struct scorer *s;
-        size_t missing = 0, expect = 0;
-        struct request q = {.user = 3, .n = 500, .items = items, .missing = &missing};
+        size_t missing, expect = 0;
+        struct request q = {.user = 3, .n = 500, .items = items};
         for (uint32_t i = 0; i < 500; i++) items[i] = (i * 37) % TOY_ITEMS;
         cr_assert_eq(scorer_create(&g, &data, &o, pool, &s, &e), 0, "%s", e.msg);
         cr_assert_eq(scorer_score(s, &q, full, &e), 0, "%s", e.msg);
-        cr_expect_eq(missing, 0);
+        cr_expect_eq(scorer_missing(s), 0);
         thin_out(&o, scorer_version(s), scorer_cost(s).item_record_bytes / sizeof(float));
         scorer_free(s);
         snprintf(o.store.name, sizeof o.store.name, "thin");
@@ -163,11 +162,10 @@ Test(scorer_store, missing_items_come_last_and_are_counted) {
             expect += items[i] % 3 == 0;
             cr_expect_eq(got[i], items[i] % 3 ? full[i] : -INFINITY, "item %u: %g", items[i], (double)got[i]);
         }
+        missing = scorer_missing(s);
         cr_expect_eq(missing, expect);
         cr_assert_eq(scorer_top(got, 500, 500, order), 500);
         for (size_t i = 0; i < 500; i++) cr_expect_eq(items[order[i]] % 3 == 0, i >= 500 - missing);
-        q.missing = NULL;
-        cr_expect_eq(scorer_score(s, &q, got, &e), 0, "the count is optional");
         scorer_free(s);
     }
     graph_release(&g);
