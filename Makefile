@@ -9,12 +9,21 @@ SAN      ?=
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wvla -Wconversion -Werror
 CPPFLAGS += -I. -D_GNU_SOURCE
 CFLAGS   += -std=c11 $(OPT) $(SAN) $(WARN) -ffp-contract=fast -fno-math-errno -fno-trapping-math -pthread
-LDFLAGS  += $(SAN) -pthread
-LDLIBS   += -llmdb -lhiredis -lopenblas -lyaml -lcsv -ljansson -lxxhash -lzstd -lz -lm
+LDFLAGS  += $(SAN) -pthread -Wl,--as-needed
+LDLIBS   += $(FAISS_LIBS) -llmdb -lhiredis -lopenblas -lyaml -lcsv -ljansson -lxxhash -lzstd -lz -lm
+
+# FAISS's C API: the library where there is one, else serve/faiss_c.cpp over the C++ library (the only C++ here)
+ifeq ($(origin CXX),default)
+CXX      := g++
+endif
+CXXFLAGS += -std=c++17 $(OPT) $(SAN) -Wall -Wextra -Wpedantic -Wshadow -Werror -pthread
+FAISS_C  := $(filter /%,$(foreach suffix,so a,$(shell $(CC) -print-file-name=libfaiss_c.$(suffix))))
+FAISS_LIBS := $(if $(FAISS_C),-lfaiss_c) -lfaiss -lgomp -lstdc++
 
 MODULES  := base metrics data nn variants serve bench
 SRC      := $(foreach m,$(MODULES),$(sort $(wildcard $(m)/*.c $(m)/*/*.c)))
-LIB_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out bench/main.c bench/peers/%,$(SRC)))
+LIB_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out bench/main.c bench/perf/%,$(SRC)))
+LIB_OBJ  += $(if $(FAISS_C),,$(BUILD)/obj/serve/faiss_c.o)
 LIB      := $(BUILD)/libprerank.a
 PROGRAM  := $(BUILD)/prerank
 
@@ -42,6 +51,11 @@ $(BUILD)/obj/%.o: %.c
 
 # bench/assets.c holds the files beside it (.incbin), which the compiler's list of dependencies does not know.
 $(BUILD)/obj/bench/assets.o: $(wildcard bench/assets/*)
+
+$(BUILD)/obj/%.o: %.cpp
+	@mkdir -p $(@D)
+	@echo "  CXX   $<"
+	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c $< -o $@
 
 # Criterion's macros are not clean under the strict warnings, so tests are compiled with the plain ones.
 TEST_CFLAGS := -std=c11 -O1 -g $(SAN) -Wall -Wextra -Werror -pthread
@@ -75,7 +89,7 @@ run-tests: $(PROGRAM) $(TESTS) $(RATINGS)
 	@set -e; for t in $(TESTS); do echo "== $$t"; $$t --short-filename 2>&1 | tee $$t.log; \
 	    grep -q "Tested: .*[1-9]" $$t.log && grep -q "Failing: .*0.* | Crashing: .*0" $$t.log; done
 
-C_FILES = $(shell git ls-files '*.c' '*.h')
+C_FILES = $(shell git ls-files '*.c' '*.cpp' '*.h')
 lint: ## clang-format, cppcheck and clang-tidy, all without a finding
 	@./setup.sh test
 	clang-format --dry-run -Werror $(C_FILES)
