@@ -7,7 +7,8 @@
  *     label: {column: rating, positive: ">= 4"}     or `label: click` for a 0/1 column; ops: >= > <= < == !=
  *     where: ["user_id <= 2999"]          rows to keep; numeric comparison, or == / != of texts
  *     join:
- *       - {file: users.csv, on: user_id}  same file options as log; each column becomes a column of the row
+ *       - {file: users.csv, on: user_id}  same file options as log; each column becomes a column of the row (but user, item,
+ *                                         time, label, split and the keys are columns of the log itself)
  *     columns:                            the features
  *       user_id: {side: user}             kind defaults to category; `id` is category with min_count 1
  *       age:     {side: user, kind: bucket, buckets: 10}

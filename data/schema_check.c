@@ -59,25 +59,37 @@ static const struct conf *at_key(const struct schema *s, const char *key) {
     return c ? c : s->root;
 }
 
+static int look_up_flags(const struct tables *all, const struct schema_column *c, const char *what,
+                         struct err *e) {
+    for (int i = 0; i < c->n_flags; i++) TRY(look_up(all, c->at, what, c->flags[i], e));
+    for (int t = 0; t < all->n; t++)
+        for (int i = 1; i < c->n_flags; i++)
+            if (has(&all->t[t], c->flags[i]) != has(&all->t[t], c->flags[0]))
+                return conf_err(c->at, e, "%s: the flags \"%s\" and \"%s\" are in different files", what,
+                                c->flags[0], c->flags[i]);
+    return 0;
+}
+
 static int look_up_columns(const struct schema *s, const struct tables *all, struct err *e) {
     char what[96];
     for (int i = 0; i < s->n_columns; i++) {
         const struct schema_column *c = &s->column[i];
         snprintf(what, sizeof what, "column `%.64s`", c->name);
-        for (int k = 0; k < c->n_flags; k++) TRY(look_up(all, c->at, what, c->flags[k], e));
-        if (!c->n_flags) TRY(look_up(all, c->at, what, c->from, e));
+        TRY(c->n_flags ? look_up_flags(all, c, what, e) : look_up(all, c->at, what, c->from, e));
     }
     return 0;
 }
 
+/* What says who, what, when and whether must be in the log itself; features may be in any table. */
 static int look_up_all(const struct schema *s, const struct tables *all, struct err *e) {
-    TRY(look_up(all, at_key(s, "user"), "`user`", s->user, e));
-    TRY(look_up(all, at_key(s, "item"), "`item`", s->item, e));
-    if (s->time) TRY(look_up(all, at_key(s, "time"), "`time`", s->time, e));
-    TRY(look_up(all, at_key(s, "label"), "`label`", s->label.column, e));
+    const struct tables log = {1, all->t};
+    TRY(look_up(&log, at_key(s, "user"), "`user`", s->user, e));
+    TRY(look_up(&log, at_key(s, "item"), "`item`", s->item, e));
+    if (s->time) TRY(look_up(&log, at_key(s, "time"), "`time`", s->time, e));
+    TRY(look_up(&log, at_key(s, "label"), "`label`", s->label.column, e));
+    if (s->split.column) TRY(look_up(&log, at_key(s, "split"), "`split`", s->split.column, e));
     for (int i = 0; i < s->n_where; i++) TRY(look_up(all, s->where[i].at, "`where`", s->where[i].column, e));
     for (int i = 0; i < s->n_keep; i++) TRY(look_up(all, at_key(s, "keep"), "`keep`", s->keep[i], e));
-    if (s->split.column) TRY(look_up(all, at_key(s, "split"), "`split`", s->split.column, e));
     return look_up_columns(s, all, e);
 }
 
@@ -89,10 +101,11 @@ static int open_log(const struct schema *s, struct tables *all, struct err *e) {
     return 0;
 }
 
-/* The tables before a join must have its key, and so must the joined file. */
+/* The log must have a join's key, and so must the joined file. */
 static int open_join(const struct schema_join *j, struct tables *all, struct err *e) {
     struct table *t = &all->t[all->n];
-    TRY(look_up(all, j->at, "`join`", j->on, e));
+    const struct tables log = {1, all->t};
+    TRY(look_up(&log, j->at, "`join`", j->on, e));
     *t = (struct table){.label = j->file.path};
     TRY(source_open_file(&j->file, &t->source, e));
     struct tables one = {1, t};

@@ -407,10 +407,16 @@ Test(schema, files_with_mistakes) {
     cr_assert(strstr(e.msg, "log.csv:1:1: the header names `user_id` twice"), "%s", e.msg);
 }
 
-Test(schema, a_column_of_a_joined_file_can_be_a_key_of_the_next) {
+Test(schema, keys_user_item_time_and_label_are_columns_of_the_log_itself) {
+    assert_refused("log: log.csv\nuser: zip\nitem: item_id\nlabel: rating\ncolumns: {age: {side: user}}\n"
+                   "join: [{file: users.csv, on: user_id}]\n",
+                   "2:7", "`user`: there is no column \"zip\" in \"");
     folder_put_text("cities.csv", "zip,city\n12345,Berlin\n");
-    assert_loads(TOP JOIN "  - {file: cities.csv, on: zip}\ncolumns: {city: {side: user}}\n");
-    cr_assert_eq(s.n_joins, 3);
+    assert_refused(TOP JOIN "  - {file: cities.csv, on: zip}\ncolumns: {city: {side: user}}\n", "9:28",
+                   "`join`: there is no column \"zip\" in \"");
+    assert_refused(TOP JOIN "columns: {g: {side: item, kind: multi, flags: [g0, p]}}\n", "9:11",
+                   "the flags \"g0\" and \"p\" are in different files");
+    assert_loads(TOP JOIN "where: [\"age > 18\"]\ncolumns: {age: {side: user}}\n");
 }
 
 /* ---- synthetic ---- */
