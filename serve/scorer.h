@@ -71,6 +71,16 @@ size_t scorer_missing(const struct scorer *s);
 const char *scorer_version(const struct scorer *s);
 /* Names of the pair-side columns that a request needs (NULL-ended). */
 const char *const *scorer_pair_columns(const struct scorer *s);
+/* A two-tower model as vectors: logit = scale * <user vector, item vector> + bias, scale > 0. An error when the
+ * pair stage is anything else. */
+struct scorer_towers {
+    size_t dim;
+    double scale, bias;
+    uint32_t n_items;
+    const float *items; /* [n_items][dim], the item records; NULL when they are not in memory */
+};
+int scorer_towers(const struct scorer *s, struct scorer_towers *out, struct err *e);
+int scorer_user_vector(struct scorer *s, uint32_t user, float *out, struct err *e); /* out[dim] */
 /* Cost after the passes: per request (user stage) and per candidate (pair stage, with the record fetched). */
 struct scorer_cost {
     double flops_per_request, flops_per_candidate, bytes_per_candidate, weight_bytes;
