@@ -19,7 +19,8 @@ const struct command commands[] = {
      "  --resume         keep the runs that DIR already has; without it they are made again\n"
      "  --quiet          no progress\n",
      cmd_run},
-    {"report", "report RESULTS", "tables, plots, report.html from what a run wrote", "", cmd_report},
+    {"report", "report RESULTS [--no-plots]", "tables, plots, report.html from what a run wrote",
+     "  --no-plots       without pictures, so without gnuplot\n", cmd_report},
     {"check", "check CONFIG [--set KEY=VALUE]...",
      "validate an experiment or a schema: every error with file:line:column",
      "  --set KEY=VALUE  as for run\n", cmd_check},
