@@ -52,12 +52,12 @@ struct field {
     const char *name;
     side_t side;
     enum value_type type;
-    uint32_t vocab;        /* ids are 0..vocab-1; 0 for numbers */
-    const char *kind;      /* as in the schema: "category", "history", ... */
-    int shares;            /* index of the field whose vocabulary (and embedding table) it uses, or -1: `recent` -> its item column */
-    double mean_length;    /* ids a row: 1 for ID */
-    struct column rows;    /* [n_rows] */
-    struct column entity;  /* user side: [n_users]; item side: [n_items]; pair: empty */
+    uint32_t vocab;   /* ids are 0..vocab-1; 0 for numbers */
+    const char *kind; /* as in the schema: "category", "history", ... */
+    int shares;       /* the field whose vocabulary (and embedding table) it uses, as `recent` does; or -1 */
+    double mean_length;   /* ids a row: 1 for ID */
+    struct column rows;   /* [n_rows] */
+    struct column entity; /* user side: [n_users]; item side: [n_items]; pair: empty */
 };
 
 struct dataset {
@@ -65,19 +65,22 @@ struct dataset {
     char dir[1024];
     const char *name, *hash; /* hash of schema and input: two datasets of equal hash hold equal bytes */
     uint64_t n_rows;
-    struct { uint64_t begin, end; } split[SPLIT_COUNT];
+    struct {
+        uint64_t begin, end;
+    } split[SPLIT_COUNT];
     uint32_t n_users, n_items; /* including row 0, unknown */
     int n_fields;
     struct field *field;
     const uint8_t *label;
     const uint32_t *user, *item;
-    const int64_t *time;   /* NULL without one */
+    const int64_t *time; /* NULL without one */
     const uint64_t *row;
     struct npy label_file, user_file, item_file, time_file, row_file;
-    json_t *json;          /* the whole dataset.json */
+    json_t *json; /* the whole dataset.json */
 };
 
-int dataset_open(const char *dir, struct dataset *out, struct err *e); /* checks every length and id range cheaply (sizes, splits) */
+/* Checks dataset.json and the type and length of every file; reads no array. */
+int dataset_open(const char *dir, struct dataset *out, struct err *e);
 void dataset_close(struct dataset *d);
 const struct field *dataset_field(const struct dataset *d, const char *name); /* NULL when there is none */
 /* A `keep` column, mapped; close it with npy_close. */
@@ -87,8 +90,8 @@ int dataset_verify(const struct dataset *d, struct err *e);
 
 /* Writes DIR/dataset.json from these members of *d: name, hash, n_rows, split, n_users, n_items, n_fields and each field's
  * name, side, type, vocab, kind, shares, mean_length. `more` (borrowed; may be NULL) is an object of further keys. */
-int dataset_write_json(const char *dir, const struct dataset *d, bool has_time, const char *const *keep, int n_keep,
-                       json_t *more, struct err *e);
+int dataset_write_json(const char *dir, const struct dataset *d, bool has_time, const char *const *keep,
+                       int n_keep, json_t *more, struct err *e);
 
 /* A batch is a number of rows copied together from chosen fields, in the layout that nn/ reads.
  *     struct batch b;
@@ -100,12 +103,13 @@ struct batch {
     const struct dataset *ds;
     int n_fields;
     size_t max_rows, rows;
-    struct batch_column *col;   /* [n_fields]; offsets[0] = 0; bags may move from one gather to the next */
+    struct batch_column *col; /* [n_fields]; offsets[0] = 0; bags may move from one gather to the next */
     const struct field **field;
-    float *label;               /* [rows] 0.0/1.0 */
+    float *label; /* [rows] 0.0/1.0 */
     struct batch_store *store;
 };
-int batch_init(struct batch *b, const struct dataset *ds, const int *fields, int n_fields, size_t max_rows, struct err *e);
+int batch_init(struct batch *b, const struct dataset *ds, const int *fields, int n_fields, size_t max_rows,
+               struct err *e);
 /* n <= max_rows. Grows bags as needed. A row or id that is out of range is an error, also in a dataset that was not verified. */
 int batch_gather(struct batch *b, const uint64_t *rows, size_t n, struct err *e);
 void batch_release(struct batch *b); /* a zeroed struct is fine */

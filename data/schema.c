@@ -425,7 +425,7 @@ static int read_schema(struct schema *s, const char *name, struct err *e) {
     TRY(read_key(s, "user", "user_id", &s->user, e));
     TRY(read_key(s, "item", "item_id", &s->item, e));
     TRY(read_key(s, "time", "ts", &s->time, e));
-    if (!strcmp(s->user, s->item))
+    if (s->user && s->item && !strcmp(s->user, s->item))
         return conf_err(conf_get(root, "item"), e, "`user` and `item` are both `%s`", s->user);
     TRY(read_label(s, conf_get(root, "label"), e));
     TRY(read_where(s, conf_get(root, "where"), e));

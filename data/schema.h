@@ -59,14 +59,14 @@ struct schema_condition { /* column OP value */
 };
 
 struct schema_column {
-    const char *name;  /* the feature */
-    const char *from;  /* the column of the log or of a joined table */
+    const char *name; /* the feature */
+    const char *from; /* the column of the log or of a joined table */
     side_t side;
     enum column_kind kind;
-    int64_t min_count; /* category, multi: rarer values in the training split are "unknown"; default 1 */
-    int64_t max_vocab; /* more distinct training values are an error that says so; default 100,000,000 */
-    int64_t buckets;   /* bucket: training quantiles; default 10 */
-    bool log1p;        /* number */
+    int64_t min_count;   /* category, multi: rarer values in the training split are "unknown"; default 1 */
+    int64_t max_vocab;   /* more distinct training values are an error that says so; default 100,000,000 */
+    int64_t buckets;     /* bucket: training quantiles; default 10 */
+    bool log1p;          /* number */
     const char *extract; /* regex or NULL */
     const char *sep;     /* multi; default "|" */
     int n_flags;         /* multi: ids 1.. are these columns in order; then `from` is flags[0] */
@@ -79,12 +79,12 @@ struct schema_derived {
     enum derive_kind kind;
     side_t side;
     int n_of;
-    const char *of[2];   /* names of columns above (or, for overlap, of an earlier derived `recent`); user side first */
-    int of_index[2];     /* index in schema.column, or n_columns + index in schema.derived */
-    int64_t buckets;     /* cross: hash buckets (10000); history, rate, count: quantile buckets (8, 16, 16) */
-    double prior;        /* history 5, rate 10: pseudo-exposures at the global past positive rate */
-    int64_t n;           /* recent: length, default 20 */
-    int64_t max;         /* overlap: larger sizes count as this; default 5 */
+    const char *of[2]; /* columns above, for overlap also an earlier `recent`; user side first */
+    int of_index[2];   /* index in schema.column, or n_columns + index in schema.derived */
+    int64_t buckets;   /* cross: hash buckets (10000); history, rate, count: quantile buckets (8, 16, 16) */
+    double prior;      /* history 5, rate 10: pseudo-exposures at the global past positive rate */
+    int64_t n;         /* recent: length, default 20 */
+    int64_t max;       /* overlap: larger sizes count as this; default 5 */
     const struct conf *at;
 };
 
@@ -96,9 +96,9 @@ struct schema_join {
 
 struct schema_split {
     enum split_by by;
-    double valid, test;  /* shares, each in [0, 0.5], test > 0 */
-    const char *column;  /* by column: values train | valid | test (also validation, val) */
-    uint64_t seed;       /* random */
+    double valid, test; /* shares, each in [0, 0.5], test > 0 */
+    const char *column; /* by column: values train | valid | test (also validation, val) */
+    uint64_t seed;      /* random */
 };
 
 /* The options of the parts, for reading, `prerank help` and docs/data.md. schema_derive_opts is indexed by derive_kind. */
@@ -110,10 +110,10 @@ struct schema {
     const char *name;   /* default: the file's name without .yaml */
     const char *path;
     struct file_spec log;
-    const struct conf *synthetic; /* or NULL; then log is unused */
+    const struct conf *synthetic;   /* or NULL; then log is unused */
     const char *user, *item, *time; /* time may be NULL */
     struct schema_condition label;
-    bool label_is_binary; /* `label: click`: every other value than 0 and 1 is an error (the condition is "== 1") */
+    bool label_is_binary; /* `label: click`: "== 1", and any value but 0 and 1 is an error */
     int n_where, n_joins, n_columns, n_derived, n_keep;
     struct schema_condition *where;
     struct schema_join *join;

@@ -49,7 +49,7 @@ static int resolve(const struct schema *s, const struct conf *c, const char *pat
         TRY(file_join(place[0], sizeof place[0], "", path, e));
         data = path; /* an absolute path is in one place only */
     } else {
-        char folder[1024];
+        char folder[1024] = "";
         TRY(schema_folder(s, folder, e));
         if (*folder) TRY(file_join(place[0], sizeof place[0], folder, path, e));
         TRY(file_join(place[1], sizeof place[1], "", path, e));

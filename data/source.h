@@ -28,11 +28,11 @@ struct cell {
 };
 
 struct file_spec {
-    char path[1024];   /* resolved */
-    char sep[8];       /* default: tab for .tsv, comma otherwise */
-    bool quotes;       /* RFC 4180 quoting; default true for "," and false for other separators */
-    bool latin1;       /* convert from ISO 8859-1 */
-    int n_header;      /* 0: the first line is the header */
+    char path[1024]; /* resolved */
+    char sep[8];     /* default: tab for .tsv, comma otherwise */
+    bool quotes;     /* RFC 4180 quoting; default true for "," and false for other separators */
+    bool latin1;     /* convert from ISO 8859-1 */
+    int n_header;    /* 0: the first line is the header */
     const char *const *header;
 };
 
@@ -40,12 +40,12 @@ struct source;
 struct source_ops { /* what a kind of source provides */
     int (*next)(void *self, const struct cell **row, int *got, struct err *e);
     void (*close)(void *self);
-    const char *(*where)(void *self);                                   /* NULL: "row" */
+    const char *(*where)(void *self);                                    /* NULL: "row" */
     void (*progress)(const void *self, uint64_t *done, uint64_t *total); /* NULL: unknown */
 };
 /* Takes `self` over, also when it fails. names are copied. */
-int source_new(const struct source_ops *ops, void *self, int columns, const char *const *names, struct source **out,
-               struct err *e);
+int source_new(const struct source_ops *ops, void *self, int columns, const char *const *names,
+               struct source **out, struct err *e);
 int source_open_file(const struct file_spec *spec, struct source **out, struct err *e);
 void source_close(struct source *s); /* NULL is fine */
 int source_columns(const struct source *s);

@@ -178,7 +178,7 @@ static int next(void *self, const struct cell **row, int *got, struct err *e) {
     if (!*got) return 0;
     struct draws d = {rng_hash(s->row_key + s->row * GOLDEN)};
     double label = draw_uniform(&d);
-    struct truth t;
+    struct truth t = {.user = 0};
     make_row(s, &d, (double)s->row * 1e-6, &t);
     int c = 0;
     put(s, c++, t.user);
@@ -254,7 +254,7 @@ static int scale_sides(struct synth *s, struct err *e) {
     if (!count) return err_nomem(e, (users + items) * (size_t)vocab * sizeof *count);
     double *item_count = count + users * (size_t)vocab;
     for (int i = 0; i < CALIBRATION; i++) {
-        struct truth t;
+        struct truth t = {.user = 0};
         calibration_row(s, i, &t);
         for (size_t f = 0; f < users; f++) count[f * (size_t)vocab + t.user_value[f]]++;
         for (size_t f = 0; f < items; f++) item_count[f * (size_t)vocab + t.item_value[f]]++;
@@ -273,7 +273,7 @@ static int find_intercept(struct synth *s, struct err *e) {
     if (!z) return err_nomem(e, CALIBRATION * sizeof *z);
     s->intercept = 0;
     for (int i = 0; i < CALIBRATION; i++) {
-        struct truth t;
+        struct truth t = {.user = 0};
         calibration_row(s, i, &t);
         z[i] = logit(s, &t, 0);
     }
