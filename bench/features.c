@@ -86,7 +86,8 @@ int subset_resolve(const struct subset *s, const struct features *all, bool *kee
         if (!found && !side) no_match(s, &s->term[t], pattern, all, p);
     }
     for (int i = 0; i < all->n; i++) kept += keep[i];
-    if (!kept && s->n && p->n == before) problems_add(p, s->at, "feature subset `%s` keeps no field", s->name);
+    if (!kept && s->n && p->n == before)
+        problems_add(p, s->at, "feature subset `%s` keeps no field", s->name);
     return p->n - before;
 }
 

@@ -7,7 +7,7 @@
  *
  * Peak: the best of some sgemm of 1024 x 1024 x 1024, one on each thread at a time. Bandwidth: the best of
  * some sweeps over buffers, one on each thread, of 128 MiB together with the others (memory) and of 256 KiB
- * each (cache).
+ * each (cache). Both count the threads' processor time, so that a busy machine does not look like a slow one.
  */
 #ifndef PRERANK_BENCH_MACHINE_H
 #define PRERANK_BENCH_MACHINE_H
