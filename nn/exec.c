@@ -339,6 +339,10 @@ static void forward_all(struct exec *x) {
 
 double exec_train(struct exec *x, const struct exec_slice *s, int n, uint64_t seed) {
     begin_run(x, s, n);
+    for (int i = 0; i < x->n_uses; i++) { /* here, as optim.c asks for them from several threads */
+        x->use[i].slice = s;
+        x->use[i].n_slices = n;
+    }
     x->seed = seed;
     x->training = true;
     x->what = RUN_TRAIN;
@@ -391,10 +395,6 @@ const float *exec_param_grad(const struct exec *x, int param, int slice) {
 }
 
 int exec_table_uses(const struct exec *x, const struct exec_table_use **out) {
-    for (int i = 0; i < x->n_uses; i++) {
-        x->use[i].slice = x->s;
-        x->use[i].n_slices = x->n_slices;
-    }
     *out = x->use;
     return x->n_uses;
 }
