@@ -57,6 +57,8 @@ int nn_embedding(struct graph *g, int ids, int dim, const char *name) {
     if (p < 0)
         p = graph_add_param(g, name, number ? PARAM_DENSE : PARAM_TABLE, rows, (size_t)dim, INIT_NORMAL);
     if (p < 0) return -1;
+    if ((g->param[p]->kind == PARAM_TABLE) == number)
+        return graph_fail(g, "embedding: \"%s\" cannot be shared by ids and numbers (%s)", name, col->name);
     g->param[p]->embedding = number;
     if (g->param[p]->rows != rows || g->param[p]->cols != (size_t)dim)
         return graph_fail(g, "embedding: \"%s\" is %zu x %zu and cannot be shared with %s (%zu x %d)", name,

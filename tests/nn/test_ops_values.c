@@ -324,6 +324,9 @@ static int number(struct graph *g) { return graph_input(g, "number", SIDE_USER, 
     X(nn_embedding(g, id(g), 0, NULL), "dimension must be at least 1")                                       \
     X((nn_embedding(g, id(g), 3, "t"), nn_embedding(g, bag(g), 4, "t")),                                     \
       "\"t\" is 9 x 3 and cannot be shared with bag (9 x 4)")                                                \
+    X((nn_embedding(g, number(g), 3, "t"),                                                                   \
+       nn_embedding(g, graph_input(g, "one", SIDE_USER, VALUE_ID, 1), 3, "t")),                              \
+      "\"t\" cannot be shared by ids and numbers (one)")                                                     \
     X(nn_concat(g, 0, NULL), "concat: nothing")                                                              \
     X(nn_concat(g, 2, (int[]){table(g, "x", 3), id(g)}), "concat: input 1 is no computed value")             \
     X(nn_linear(g, id(g), 3, ACT_NONE, "l"), "l: linear needs a computed input")                             \
