@@ -57,8 +57,8 @@ static void gather_slice(void *ctx, int s, int worker) {
     f->slice[s].rows = left < f->slice_rows ? left : f->slice_rows;
     if (batch_gather(b, f->rows + first, f->slice[s].rows, &f->err[s])) return;
     struct batch_column *col = f->col + (size_t)s * (size_t)f->n_columns;
-    for (int i = 0; i < f->n_columns; i++)
-        col[i] = f->column[i] < 0 ? (struct batch_column){.number = b->label} : b->col[f->column[i]];
+    const struct batch_column label = {.number = b->label};
+    for (int i = 0; i < f->n_columns; i++) col[i] = f->column[i] < 0 ? label : b->col[f->column[i]];
 }
 
 int feed_rows(struct feed *f, const uint64_t *rows, size_t n, struct err *e) {

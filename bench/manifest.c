@@ -192,14 +192,14 @@ void manifest_close(struct manifest *m) {
 
 /* ---- differences ---- */
 
-static bool differ(const json_t *there, const json_t *here, const char *path, char *out, size_t cap) {
+static bool differ(json_t *there, json_t *here, const char *path, char *out, size_t cap) {
     char next[300];
     if (json_is_object(there) && json_is_object(here)) {
-        const json_t *both[] = {there, here};
+        json_t *both[] = {there, here};
         for (int k = 0; k < 2; k++) {
             const char *key;
             json_t *value;
-            json_object_foreach((json_t *)(uintptr_t)both[k], key, value) {
+            json_object_foreach(both[k], key, value) {
                 snprintf(next, sizeof next, "%.200s%s%.64s", path, *path ? "." : "", key);
                 if (differ(json_object_get(there, key), json_object_get(here, key), next, out, cap))
                     return true;
@@ -223,7 +223,7 @@ static bool differ(const json_t *there, const json_t *here, const char *path, ch
     return true;
 }
 
-void json_difference(const json_t *there, const json_t *here, char *out, size_t cap) {
+void json_difference(json_t *there, json_t *here, char *out, size_t cap) {
     if (!differ(there, here, "", out, cap)) snprintf(out, cap, "its options are called otherwise");
 }
 

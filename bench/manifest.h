@@ -34,7 +34,7 @@ void manifest_close(struct manifest *m);
 
 /* Path of the first difference of two JSON values, and both values there: "variants.0.options.dim is 16 there
  * and 8 here". */
-void json_difference(const json_t *there, const json_t *here, char *out, size_t cap);
+void json_difference(json_t *there, json_t *here, char *out, size_t cap);
 /* "git describe" of the folder the program lies in, or "unknown". */
 void program_revision(char *out, size_t cap);
 

@@ -86,7 +86,7 @@ int requests_draw(const struct dataset *ds, size_t candidates, size_t n, uint64_
     int rc = out->user && out->item ? draw_alloc(&d, e) : err_nomem(e, n * candidates * sizeof *out->item);
     if (!rc) {
         sort_by_user(&d);
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < n && d.n_users; i++) {
             out->user[i] = d.users[i % d.n_users];
             draw_items(&d, (uint32_t)(i + 1), out->user[i], out->item + i * candidates, candidates);
         }
