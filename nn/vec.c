@@ -138,6 +138,11 @@ static inline __attribute__((always_inline)) void prefetch_row(const float *p, s
     for (size_t c = 0; c < n; c += LANES) __builtin_prefetch(p + c);
 }
 
+/* Into the second-level cache only: rows of several tables, a kilobyte each, would push each other out of the first. */
+static inline __attribute__((always_inline)) void prefetch_far(const float *p, size_t n) {
+    for (size_t c = 0; c < n; c += LANES) __builtin_prefetch(p + c, 0, 2);
+}
+
 KERNEL void vec_gather(size_t rows, size_t n, struct mat dst, const float *table, size_t ld,
                        const uint32_t *ids) {
     for (size_t r = 0; r < rows; r++) {
@@ -179,6 +184,47 @@ KERNEL void vec_gather_add(size_t rows, size_t n, struct mat dst, const float *t
         const float *restrict s = table + (size_t)ids[r] * ld;
         for (size_t c = 0; c < n; c++) d[c] += s[c];
     }
+}
+
+/* Columns [c, c + 16 vectors) of one row. Vectors by name: from loops over floats the compiler makes worse code. */
+typedef float lanes_t __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t lanes_mask_t __attribute__((vector_size(LANES * sizeof(float))));
+typedef float loose_lanes_t
+    __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+
+static inline __attribute__((always_inline)) void
+sum_columns(int vectors, float *dst, const float *const *term, int terms, size_t c, bool relu) {
+    lanes_t sum[4], zero = {0};
+    for (int v = 0; v < vectors; v++) sum[v] = ((const loose_lanes_t *)(term[0] + c))[v];
+    for (int k = 1; k < terms; k++)
+        for (int v = 0; v < vectors; v++) sum[v] += ((const loose_lanes_t *)(term[k] + c))[v];
+    for (int v = 0; v < vectors; v++) {
+        if (relu) sum[v] = (lanes_t)((lanes_mask_t)sum[v] & (sum[v] > zero));
+        ((loose_lanes_t *)(dst + c))[v] = sum[v];
+    }
+}
+
+KERNEL void vec_sum(size_t rows, size_t n, struct mat dst, const struct vec_term *term, int terms,
+                    enum act act) {
+    bool relu = act == ACT_RELU;
+    for (size_t r = 0; r < rows; r++) {
+        const float *at[VEC_MAX_TERMS];
+        for (int k = 0; k < terms; k++) {
+            const struct vec_term *t = &term[k];
+            at[k] = t->p + (t->ids ? t->ids[r] : r) * t->ld;
+            if (t->ids && r + AHEAD < rows) prefetch_far(t->p + (size_t)t->ids[r + AHEAD] * t->ld, n);
+        }
+        float *d = dst.p + r * dst.ld;
+        size_t c = 0;
+        for (; c + 4 * LANES <= n; c += 4 * LANES) sum_columns(4, d, at, terms, c, relu);
+        for (; c + LANES <= n; c += LANES) sum_columns(1, d, at, terms, c, relu);
+        for (; c < n; c++) {
+            float sum = at[0][c];
+            for (int k = 1; k < terms; k++) sum += at[k][c];
+            d[c] = relu && !(sum > 0) ? 0 : sum;
+        }
+    }
+    if (act != ACT_NONE && !relu) vec_bias_act(rows, n, dst, NULL, act);
 }
 
 /* BLAS refuses a row distance below the row's length, even for the single row that a broadcast (ld = 0) is.

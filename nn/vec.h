@@ -41,6 +41,15 @@ void vec_gather_mean(size_t rows, size_t n, struct mat dst, const float *table, 
 void vec_gather_add(size_t rows, size_t n, struct mat dst, const float *table, size_t ld, const uint32_t *ids,
                     const uint32_t *offsets);
 
+/* dst[r] = act(sum over terms): a value (ids NULL: row r), or a table's row ids[r]. In one sweep, at least one term. */
+struct vec_term {
+    const float *p;
+    size_t ld;
+    const uint32_t *ids;
+};
+#define VEC_MAX_TERMS 32
+void vec_sum(size_t rows, size_t n, struct mat dst, const struct vec_term *term, int terms, enum act act);
+
 /* y (rows, n) = x (rows, k) w^T (+ y);  w (n, k) with rows `ldw` apart */
 void gemm_nt(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y,
              bool acc);

@@ -7,11 +7,41 @@
 #include "nn/vec.h"
 #include <string.h>
 
+/* What is the same for all rows is added up first, in `work`. */
+static void lookup_sum_rows(struct op_ctx *c, const float *bias) {
+    const struct node *n = c->node;
+    size_t w = (size_t)n->width;
+    int n_x = n->attr_i[0], terms = 1;
+    float *same = c->work;
+    struct vec_term term[VEC_MAX_TERMS] = {{same, 0, NULL}};
+    if (bias)
+        memcpy(same, bias, w * sizeof *same);
+    else
+        memset(same, 0, w * sizeof *same);
+    for (int k = 0; k < n_x; k++) {
+        if (c->in[k].ld)
+            term[terms++] = (struct vec_term){c->in[k].p, c->in[k].ld, NULL};
+        else
+            vec_copy(1, w, (struct mat){same, 0}, c->in[k], 1, true);
+    }
+    for (int k = 0; k < n->n_in - n_x; k++) {
+        const int *at = n->attr_list + 2 * k;
+        term[terms++] = (struct vec_term){c->param[k] + at[0], (size_t)at[1], c->in_col[n_x + k]->ids};
+    }
+    vec_sum(c->rows, w, c->out, term, terms, (enum act)n->attr_i[1]);
+}
+
 static void lookup_sum_forward(struct op_ctx *c) {
     const struct node *n = c->node;
     size_t w = (size_t)n->width;
     int n_x = n->attr_i[0], lookups = n->n_in - n_x;
     const float *bias = n->attr_i[2] ? c->param[lookups] : NULL;
+    bool bags = n->n_in >= VEC_MAX_TERMS;
+    for (int k = 0; k < lookups; k++) bags |= c->in_col[n_x + k]->offsets != NULL;
+    if (!bags) {
+        lookup_sum_rows(c, bias);
+        return;
+    }
     for (size_t r = 0; r < c->rows; r++) {
         float *y = c->out.p + r * c->out.ld;
         if (bias)
@@ -28,6 +58,11 @@ static void lookup_sum_forward(struct op_ctx *c) {
     vec_bias_act(c->rows, w, c->out, NULL, (enum act)n->attr_i[1]);
 }
 
+static size_t lookup_sum_work_bytes(const struct node *n, size_t rows) {
+    (void)rows;
+    return (size_t)n->width * sizeof(float);
+}
+
 static void lookup_sum_cost(const struct graph *g, const struct node *n, struct cost *out) {
     int n_x = n->attr_i[0];
     double w = n->width;
@@ -40,8 +75,10 @@ static void lookup_sum_cost(const struct graph *g, const struct node *n, struct 
     }
 }
 
-const struct op op_lookup_sum = {
-    .name = "lookup_sum", .forward = lookup_sum_forward, .cost = lookup_sum_cost};
+const struct op op_lookup_sum = {.name = "lookup_sum",
+                                 .forward = lookup_sum_forward,
+                                 .cost = lookup_sum_cost,
+                                 .work_bytes = lookup_sum_work_bytes};
 
 int nn_lookup_sum(struct graph *g, int n_x, const int *x, int n_lookups, const struct lookup *lookup,
                   int bias, int width, enum act act) {
