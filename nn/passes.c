@@ -115,30 +115,36 @@ static int leaves_of(const struct graph *g, int i, size_t at, enum act act, stru
     return n;
 }
 
+/* Room for the weights of linear node `id`, input by input: (width, units), see op_linear. */
+static float *new_weight(struct rewrite *w, int id) {
+    struct node *n = w->out->node[id];
+    struct param *p = w->out->param[n->param[0]];
+    n->attr_i[3] = 1;
+    p->cols = (size_t)n->width;
+    p->rows = (size_t)n->attr_i[2];
+    p->value = mem_alloc(p->rows * p->cols * sizeof(float));
+    if (!p->value) err_nomem(&w->out->err, p->rows * p->cols * sizeof(float));
+    return p->value;
+}
+
 /* A linear without activation over some of the leaves; bias only if asked for. */
 static int part_linear(struct rewrite *w, const struct layer *l, const struct leaf *leaf, const int *pick,
                        int n, const char *suffix) {
     int node[NODE_MAX_INPUTS];
-    size_t width = 0;
     for (int k = 0; k < n; k++) {
         node[k] = w->map[leaf[pick[k]].node];
         if (leaf[pick[k]].act != ACT_NONE) node[k] = nn_act(w->out, node[k], leaf[pick[k]].act);
-        width += (size_t)w->g->node[leaf[pick[k]].node]->width;
     }
     char name[2 * NN_NAME_MAX];
     snprintf(name, sizeof name, "%.*s.%s", NN_NAME_MAX - 32, l->name, suffix);
     int id = nn_linear_no_bias(w->out, nn_concat(w->out, n, node), (int)l->units, ACT_NONE, name);
     if (id < 0) return -1;
-    struct param *p = w->out->param[w->out->node[id]->param[0]];
-    if (!(p->value = mem_alloc(l->units * width * sizeof(float))))
-        return err_nomem(&w->out->err, l->units * width * 4), -1;
-    for (size_t u = 0; u < l->units; u++) {
-        float *to = p->value + u * width;
-        for (int k = 0; k < n; k++) {
-            size_t part = (size_t)w->g->node[leaf[pick[k]].node]->width;
-            memcpy(to, l->weight + u * l->width + leaf[pick[k]].at, part * sizeof *to);
-            to += part;
-        }
+    float *to = new_weight(w, id);
+    if (!to) return -1;
+    for (int k = 0; k < n; k++) {
+        const struct leaf *from = &leaf[pick[k]];
+        for (size_t c = 0; c < (size_t)w->g->node[from->node]->width; c++)
+            for (size_t u = 0; u < l->units; u++) *to++ = l->weight[u * l->width + from->at + c];
     }
     return id;
 }
@@ -200,13 +206,12 @@ static int split_layer(struct rewrite *w, const struct layer *l, const struct le
 static int plain_layer(struct rewrite *w, const struct layer *l) {
     int id = nn_linear(w->out, w->map[through_identities(w->g, l->input)], (int)l->units, l->act, l->name);
     if (id < 0) return -1;
-    struct param *weight = w->out->param[w->out->node[id]->param[0]],
-                 *bias = w->out->param[w->out->node[id]->param[1]];
-    weight->value = mem_alloc(l->units * l->width * sizeof(float));
+    struct param *bias = w->out->param[w->out->node[id]->param[1]];
+    float *weight = new_weight(w, id);
     bias->value = mem_alloc(l->units * sizeof(float));
-    if (!weight->value || !bias->value)
-        return err_nomem(&w->out->err, l->units * l->width * sizeof(float)), -1;
-    memcpy(weight->value, l->weight, l->units * l->width * sizeof(float));
+    if (!weight || !bias->value) return err_nomem(&w->out->err, l->units * sizeof(float)), -1;
+    for (size_t u = 0; u < l->units; u++)
+        for (size_t k = 0; k < l->width; k++) weight[k * l->units + u] = l->weight[u * l->width + k];
     memcpy(bias->value, l->bias, l->units * sizeof(float));
     return id;
 }

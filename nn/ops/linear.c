@@ -1,6 +1,7 @@
 /* Linear layer with fused bias and activation: (B,K) -> (B,N), y = act(x W^T + b), W (N,K). The activation's
  * derivative is taken from its output, so the pre-activation is never stored. attr_i: 0 = activation, 1 = 1
- * with bias. */
+ * with bias, 2 = K, 3 = 1 when W is stored as (K,N): OpenBLAS multiplies by that faster; serving's passes make it so,
+ * and there is no backward for it. */
 #include "nn/op.h"
 #include "nn/passes.h"
 #include "nn/vec.h"
@@ -9,7 +10,10 @@
 static void linear_forward(struct op_ctx *c) {
     const struct node *n = c->node;
     size_t units = (size_t)n->width, k = (size_t)n->attr_i[2];
-    gemm_nt(c->rows, units, k, c->in[0], c->param[0], k, c->out, false);
+    if (n->attr_i[3] && units > 1)
+        gemm_nn(c->rows, units, k, c->in[0], c->param[0], units, c->out, false);
+    else
+        gemm_nt(c->rows, units, k, c->in[0], c->param[0], k, c->out, false);
     vec_bias_act(c->rows, units, c->out, n->attr_i[1] ? c->param[1] : NULL, (enum act)n->attr_i[0]);
 }
 
