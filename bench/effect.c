@@ -91,8 +91,8 @@ static int add_row(struct effect *f, const struct reader *r, size_t row, struct 
     if (*status && strcmp(status, "ok") != 0) {
         run->ok = false;
         run->status = status;
-        if (!*run->note) run->note = table_text(t, row, r->note);
     }
+    if (!*run->note) run->note = table_text(t, row, r->note);
     bool test = !strcmp(split, "test"), valid = !strcmp(split, "valid");
     if ((test && run->has_test) || (valid && run->has_valid))
         return err_set(e, ERR_INPUT,

@@ -35,11 +35,11 @@ static int spawn(FILE *in, FILE *said, const char *folder, pid_t *pid, struct er
 /* Its last line, which names the mistake. */
 static void last_words(FILE *said, char out[400]) {
     char line[400];
-    strcpy(out, "it said nothing");
+    snprintf(out, 400, "it said nothing");
     rewind(said);
     while (fgets(line, sizeof line, said)) {
         line[strcspn(line, "\r\n")] = '\0';
-        if (line[strspn(line, " \t^")]) strcpy(out, line);
+        if (line[strspn(line, " \t^")]) snprintf(out, 400, "%s", line);
     }
 }
 

@@ -1,4 +1,5 @@
 #include "bench/plot.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +48,11 @@ static void ticks_linear(struct ticks *t, const struct scale *s, int most) {
     for (size_t i = sizeof nice / sizeof *nice; i-- > 0;)
         if (nice[i] * unit >= raw * 0.999) step = nice[i] * unit;
     t->n = 0;
-    for (double k = ceil(s->lo / step - 1e-9); k * step <= s->hi + step * 1e-9 && t->n < PLOT_TICKS; k++)
-        t->at[t->n++] = k * step;
+    double first = ceil(s->lo / step - 1e-9);
+    while (t->n < PLOT_TICKS && (first + t->n) * step <= s->hi + step * 1e-9) {
+        t->at[t->n] = (first + t->n) * step;
+        t->n++;
+    }
     for (int i = 0; i < t->n; i++)
         snprintf(t->label[i], sizeof t->label[i], "%.*f", decimals_of(step), t->at[i] + 0.0);
 }
@@ -104,15 +108,26 @@ void ticks_microseconds(struct ticks *t, const struct scale *s, int most) {
     }
 }
 
-/* A single-quoted string of gnuplot: only ' is special there. Control characters would end the line. */
+double ticks_width(const struct ticks *t) {
+    double widest = 0;
+    for (int i = 0; i < t->n; i++) widest = fmax(widest, text_width(t->label[i], PLOT_TEXT_PX));
+    return widest + 12;
+}
+
+/* A double-quoted string of gnuplot. Whatever could mean something to it (quotes, backslashes, backquotes) is an
+ * octal escape; a single-quoted string will not do, since '' is an escape inside it but not at its start. */
 static void quote(struct str *out, const char *text) {
-    str_add(out, "'");
+    str_add(out, "\"");
     for (; *text; text++) {
-        char c = (unsigned char)*text < 32 ? ' ' : *text;
-        str_addn(out, &c, 1);
-        if (c == '\'') str_addn(out, &c, 1);
+        unsigned char c = (unsigned char)*text;
+        if (c < 32)
+            str_add(out, " ");
+        else if (isalnum(c) || c >= 128 || strchr(" .-_+", c))
+            str_addn(out, text, 1);
+        else
+            str_addf(out, "\\%03o", (unsigned)c);
     }
-    str_add(out, "'");
+    str_add(out, "\"");
 }
 
 static void add_ticks(struct str *out, const char *axis, const struct ticks *t) {

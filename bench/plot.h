@@ -50,7 +50,8 @@ struct scale scale_around(double lo, double hi, bool log, double share);
 /* Round numbers inside the scale, at most `most`. */
 void ticks_number(struct ticks *t, const struct scale *s, int most);
 void ticks_microseconds(struct ticks *t, const struct scale *s, int most); /* labels "200 µs", "1.5 ms" */
-void plot_microseconds(char out[24], double us);                           /* three digits: "1.62 ms" */
+double ticks_width(const struct ticks *t);       /* room that they need left of a panel, in pixels */
+void plot_microseconds(char out[24], double us); /* three digits: "1.62 ms" */
 
 /* Ranges, margins, ticks and grid of the next plot command; forgets the labels of the last one. */
 void panel_axes(const struct panel *p, const struct ticks *x, const struct ticks *y);

@@ -122,8 +122,9 @@ static void draw_panel(const struct curves *c, const struct panel *at, int what,
     }
     x.n = whole;
     ticks_number(&y, &p.y, 5);
+    p.left += ticks_width(&y);
     panel_axes(&p, &x, &y);
-    panel_text(&p, p.left - 40, p.top - 16, (struct pen){.colour = "muted", .align = -1},
+    panel_text(&p, at->left + 4, p.top - 16, (struct pen){.colour = "muted", .align = -1},
                what == GAUC ? "GAUC, validation" : "loss, training");
     if (titles) panel_text(&p, p.right, p.bottom + 32, (struct pen){.colour = "muted", .align = 1}, "epoch");
     plot_legend(&p, item, n_items, 4, p.w - 8, 10);
@@ -150,8 +151,7 @@ static void draw(const struct curves *c, struct layout *l, int narrow) {
     int lines = plot_legend(NULL, item, n, 4, l->w - 8, 0);
     double top = 28 + 18 * lines, height = narrow ? 150 : 170;
     l->h = top + height + 44 + (narrow ? height + 50 : 0);
-    struct panel p = {
-        .out = &l->script, .w = l->w, .h = l->h, .left = 46, .top = top, .bottom = top + height};
+    struct panel p = {.out = &l->script, .w = l->w, .h = l->h, .left = 0, .top = top, .bottom = top + height};
     p.right = narrow ? l->w - 10 : l->w / 2 - 8;
     str_add(p.out, "set multiplot\n");
     draw_panel(c, &p, GAUC, !narrow, item, n);
@@ -159,7 +159,7 @@ static void draw(const struct curves *c, struct layout *l, int narrow) {
         p.top += height + 50;
         p.bottom += height + 50;
     } else {
-        p.left += l->w / 2;
+        p.left = l->w / 2;
         p.right = l->w - 8;
     }
     draw_panel(c, &p, LOSS, true, NULL, 0);

@@ -28,7 +28,7 @@ static int collect(const struct study *s, struct rows *r) {
         if (!isnan(s->effect.group[i].metric[EFFECT_GAUC].mean)) r->group[r->all++] = &s->effect.group[i];
     qsort(r->group, r->all, sizeof(const struct effect_group *), by_gauc);
     r->n = r->all < ROWS_MAX ? r->all : ROWS_MAX;
-    return r->n > 0;
+    return r->all > 0;
 }
 
 /* As in plot_tradeoff.c, a very wide interval is cut at the frame. */
@@ -111,8 +111,8 @@ static void draw(const struct rows *r, struct layout *l, int narrow) {
     struct panel p = {.out = &l->script,
                       .w = l->w,
                       .h = l->h,
-                      .left = narrow ? 10 : fmin(widest, 300) + 24,
-                      .right = narrow ? 350 : l->w - 140,
+                      .left = narrow ? 14 : fmin(widest, 300) + 24,
+                      .right = narrow ? 336 : l->w - 140,
                       .top = 34,
                       .bottom = l->h - 40};
     p.x = range(r);

@@ -110,10 +110,10 @@ static void set_scales(const struct lines *l, struct panel *p) {
     p->x = (struct scale){0, x, false};
 }
 
-static void percentile_ticks(struct ticks *t, double hi) {
+static void percentile_ticks(struct ticks *t, double hi, int narrow) {
     static const double at[] = {0, 50, 90, 99, 99.9, 99.99, 99.999};
     t->n = 0;
-    for (size_t i = 0; i < sizeof at / sizeof *at && nines(at[i]) <= hi + 1e-9; i++) {
+    for (size_t i = narrow ? 1 : 0; i < sizeof at / sizeof *at && nines(at[i]) <= hi + 1e-9; i++) {
         t->at[t->n] = nines(at[i]);
         snprintf(t->label[t->n++], sizeof t->label[0], at[i] > 0 ? "p%g" : "min", at[i]);
     }
@@ -160,14 +160,13 @@ static void draw(struct lines *l, struct layout *out, int narrow) {
     struct panel p = {.out = &out->script,
                       .w = out->w,
                       .h = out->h,
-                      .left = narrow ? 54 : 60,
                       .right = out->w - fmin(widest, narrow ? 120 : 260) - 22,
                       .top = 30,
                       .bottom = out->h - 46};
     set_scales(l, &p);
-    percentile_ticks(&x, p.x.hi);
-    if (narrow && x.n > 4) x.label[0][0] = '\0';
+    percentile_ticks(&x, p.x.hi, narrow);
     ticks_microseconds(&y, &p.y, narrow ? 6 : 9);
+    p.left = ticks_width(&y);
     panel_axes(&p, &x, &y);
     panel_text(&p, 4, 12, (struct pen){.colour = "muted", .align = -1}, "response time, log scale");
     panel_text(&p, p.right, out->h - 8, (struct pen){.colour = "muted", .align = 1},

@@ -229,13 +229,13 @@ static int draw(const struct curve *c, struct layout *l, int narrow) {
     struct panel p = {.out = &l->script,
                       .w = l->w,
                       .h = l->h,
-                      .left = narrow ? 44 : 56,
-                      .right = l->w - (narrow ? 8 : 16),
+                      .right = l->w - 20,
                       .top = legend_y + 18 * lines,
                       .bottom = l->h - 46};
     set_scales(c, &p);
     ticks_microseconds(&x, &p.x, narrow ? 5 : 9);
     ticks_number(&y, &p.y, narrow ? 6 : 8);
+    p.left = ticks_width(&y);
     panel_axes(&p, &x, &y);
     panel_text(&p, 4, 12, (struct pen){.colour = "muted", .align = -1}, "GAUC (test)");
     panel_text(&p, p.right, l->h - 10, (struct pen){.colour = "muted", .align = 1},

@@ -27,7 +27,9 @@ void plots_slug(const char *variant, int index, char out[64]) {
     for (; *variant && n < 40; variant++) {
         bool good = isalnum((unsigned char)*variant) || *variant == '-' || *variant == '_';
         same &= good;
-        out[n++] = good ? *variant : '-';
+        out[n] = '-';
+        if (good) out[n] = *variant;
+        n++;
     }
     same &= !*variant;
     out[n] = '\0';

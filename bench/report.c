@@ -109,7 +109,7 @@ static void quality_section(const struct study *s, const struct gallery *g, stru
            "one seed a bootstrap over users), each tick one seed. The axis does not begin at 0.",
            out);
     report_quality_table(s, out);
-    report_failures(s, out);
+    report_notes(s, out);
     str_add(
         out,
         "</section>\n<section id=\"calibration\">\n<h2>Calibration</h2>\n"
@@ -168,6 +168,9 @@ static void page(const struct study *s, const struct gallery *g, struct str *out
         "<nav aria-label=\"Sections\"><a href=\"#tradeoff\">Trade-off</a> <a href=\"#quality\">Quality</a> "
         "<a href=\"#calibration\">Calibration</a> <a href=\"#latency\">Response time</a> "
         "<a href=\"#training\">Training</a> <a href=\"#manifest\">What ran where</a></nav>\n");
+    const char *status = json_string_value(study_manifest(s, "status"));
+    if (status && !strcmp(status, "interrupted"))
+        str_add(out, "<p class=\"warning\">The run was interrupted: what was finished is here.</p>\n");
     if (!g) str_add(out, "<p class=\"warning\">This report was made without pictures.</p>\n");
     tradeoff_sections(s, g, out);
     quality_section(s, g, out);

@@ -25,7 +25,7 @@ void report_tradeoff_table(const struct study *s, double candidates, struct str 
 void report_quality_table(const struct study *s, struct str *out);
 void report_calibration_table(const struct study *s, struct str *out);
 void report_latency_table(const struct study *s, double candidates, struct str *out);
-void report_failures(const struct study *s, struct str *out);
+void report_notes(const struct study *s, struct str *out); /* failed runs, and what others have to say */
 void report_manifest(const struct study *s, struct str *out);
 
 #endif

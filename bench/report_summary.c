@@ -80,7 +80,10 @@ static void say_cost(const struct study *s, const struct effect_group *best, dou
     const struct tradeoff_point *p = study_point(s, candidates, best),
                                 *q = study_point(s, candidates, s->baseline);
     char count[32];
-    if (!p) return;
+    if (!p) {
+        str_add(out, "It was not timed. ");
+        return;
+    }
     count_text(count, candidates);
     str_addf(out, "A request of %s candidates takes it ", count);
     add_time(p->p50_us, out);
@@ -145,6 +148,19 @@ static void say_choice(const struct study *s, double candidates, struct str *out
     str_addf(out, "No model keeps to the limit of %g&nbsp;ms at the 99th percentile. ", t->limit_ms);
 }
 
+static void say_doubts(const struct study *s, struct str *out) {
+    size_t doubtful = 0, all = 0;
+    for (size_t i = 0; i < s->tradeoff.n; i++) {
+        all += !isnan(s->tradeoff.point[i].candidates);
+        doubtful += study_doubtful(&s->tradeoff.point[i]);
+    }
+    if (doubtful)
+        str_addf(out,
+                 "%zu of the %zu measurements of response time %s not to be trusted (see the verdicts <a "
+                 "href=\"#latency\">below</a>). ",
+                 doubtful, all, doubtful == 1 ? "is" : "are");
+}
+
 static void say_failures(const struct study *s, struct str *out) {
     size_t failed = 0;
     for (size_t i = 0; i < s->effect.runs; i++) failed += !s->effect.run[i].ok;
@@ -172,6 +188,7 @@ void report_summary(const struct study *s, struct str *out) {
     } else {
         str_add(out, "No requests were timed, so there is no trade-off to show. ");
     }
+    say_doubts(s, out);
     say_failures(s, out);
     str_add(out, "</p>\n");
 }

@@ -18,11 +18,18 @@ static void point_head(const struct study *s, const struct tradeoff_point *p, st
 static void tradeoff_row(const struct study *s, const struct tradeoff_point *p, struct str *out) {
     str_addf(out, "<tr%s>", p->chosen == 1 ? " class=\"chosen\"" : p->pareto == 1 ? " class=\"front\"" : "");
     point_head(s, p, out);
-    if (!isnan(p->candidates))
-        str_addf(out, "<td class=\"mark\" data-v=\"%d\">%s</td>", 2 * (p->chosen == 1) + (p->pareto == 1),
-                 p->chosen == 1   ? "chosen"
-                 : p->pareto == 1 ? "front"
+    if (!isnan(p->candidates)) {
+        str_addf(out, "<td class=\"mark\" data-v=\"%d\">%s", 2 * (p->chosen == 1) + (p->pareto == 1),
+                 p->chosen == 1   ? "chosen "
+                 : p->pareto == 1 ? "front "
                                   : "");
+        if (study_doubtful(p)) {
+            str_add(out, "<span class=\"bad\">");
+            xml_text(out, p->verdict);
+            str_add(out, "</span>");
+        }
+        str_add(out, "</td>");
+    }
     html_stat(out, &p->gauc, 4);
     if (!isnan(p->candidates)) {
         html_time(out, p->p50_us);
@@ -82,7 +89,7 @@ static const struct metric_column quality[] = {
     {{"NDCG@10", NULL, 'h'}, EFFECT_NDCG10, '4'},
     {{"HR@10", "hit rate", 'h'}, EFFECT_HR10, '4'},
     {{"Recall", "of the ranker's top list", 'h'}, EFFECT_RANKER_RECALL, '4'},
-    {{"Users kept", "share of users that GAUC can count", 'h'}, EFFECT_GAUC_KEPT, '3'},
+    {{"Kept", "share of the exposures whose users GAUC can count", 'h'}, EFFECT_GAUC_KEPT, '3'},
     {{"Params", "trained parameters", 'l'}, EFFECT_PARAMS, 's'},
     {{"Epochs", "mean", 'l'}, EFFECT_EPOCHS, '1'},
     {{"Train s", "seconds of training, mean", 'l'}, EFFECT_SECONDS, '1'},
@@ -197,24 +204,30 @@ void report_latency_table(const struct study *s, double candidates, struct str *
     html_table_close(out);
 }
 
-void report_failures(const struct study *s, struct str *out) {
+static void run_row(const struct study *s, const struct effect_run *r, struct str *out) {
+    str_add(out, r->ok ? "<tr>" : "<tr class=\"failed\">");
+    html_model(out, r->variant, s->effect.subsets > 1 ? r->features : NULL, -1);
+    html_text_cell(out, r->seed);
+    html_text_cell(out, r->ok ? "ok" : r->status);
+    str_add(out, "<td class=\"note\">");
+    xml_text(out, *r->note ? r->note : "–");
+    str_add(out, "</td></tr>\n");
+}
+
+void report_notes(const struct study *s, struct str *out) {
     static const struct html_column column[] = {
         {"Model", NULL, 't'}, {"Seed", NULL, 't'}, {"Status", NULL, 't'}, {"Note", NULL, 't'}};
-    size_t failed = 0;
-    for (size_t i = 0; i < s->effect.runs; i++) failed += !s->effect.run[i].ok;
-    if (!failed) return;
-    str_add(out, "<h3 id=\"failed\">Runs that failed</h3>\n");
-    html_table_open(out, column, COUNT(column), -1);
-    for (size_t i = 0; i < s->effect.runs; i++) {
-        const struct effect_run *r = &s->effect.run[i];
-        if (r->ok) continue;
-        str_add(out, "<tr class=\"failed\">");
-        html_model(out, r->variant, s->effect.subsets > 1 ? r->features : NULL, -1);
-        html_text_cell(out, r->seed);
-        html_text_cell(out, r->status);
-        str_add(out, "<td class=\"note\">");
-        xml_text(out, *r->note ? r->note : "–");
-        str_add(out, "</td></tr>\n");
+    for (int ok = 0; ok < 2; ok++) {
+        size_t n = 0;
+        for (size_t i = 0; i < s->effect.runs; i++) {
+            const struct effect_run *r = &s->effect.run[i];
+            if (r->ok != ok || (ok && !*r->note)) continue;
+            if (!n++) {
+                str_add(out, ok ? "<h3>Notes</h3>\n" : "<h3 id=\"failed\">Runs that failed</h3>\n");
+                html_table_open(out, column, COUNT(column), -1);
+            }
+            run_row(s, r, out);
+        }
+        if (n) html_table_close(out);
     }
-    html_table_close(out);
 }

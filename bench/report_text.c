@@ -79,13 +79,15 @@ static void fill(const struct study *s, const struct tradeoff_point *p, char cel
     snprintf(cell[8], CELL, "%s", number);
     count_text(number, p->items_per_second);
     snprintf(cell[9], CELL, "%s", number);
+    if (study_doubtful(p)) plain(cell[10], p->verdict);
 }
 
 static int print_points(const struct study *s, double candidates, FILE *out, struct err *e) {
-    static const char *const heads[] = {"",    "model",  "features", "seeds", "GAUC",
-                                        "AUC", "RT p50", "RT p99",   "QPS",   "items/s"};
+    static const char *const heads[] = {"",       "model",  "features", "seeds",   "GAUC", "AUC",
+                                        "RT p50", "RT p99", "QPS",      "items/s", ""};
     size_t room = s->tradeoff.n + 1;
-    struct text_table t = {.rows = 1, .columns = isnan(candidates) ? 6 : 10, .left = {true, true, true}};
+    struct text_table t = {.rows = 1, .columns = isnan(candidates) ? 6 : 11, .left = {true, true, true}};
+    t.left[10] = true;
     t.cell = mem_calloc(room, sizeof *t.cell);
     if (!t.cell) return err_nomem(e, room * sizeof *t.cell);
     for (int c = 0; c < t.columns; c++) snprintf(t.cell[0][c], CELL, "%s", c ? heads[c] : "  ");

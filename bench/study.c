@@ -68,7 +68,7 @@ static unsigned varying(const struct study *s) {
         if (strcmp(p->precision, first->precision) != 0) v |= STUDY_PRECISION;
         if (strcmp(p->store, first->store) != 0) v |= STUDY_STORE;
         if (strcmp(p->load, first->load) != 0) v |= STUDY_LOAD;
-        if (p->threads != first->threads) v |= STUDY_THREADS;
+        if (p->threads > first->threads || p->threads < first->threads) v |= STUDY_THREADS;
     }
     return v;
 }
@@ -153,8 +153,8 @@ void study_release(struct study *s) {
 
 void study_label(const struct study *s, const struct tradeoff_point *p, unsigned what,
                  char out[STUDY_LABEL_MAX]) {
-    char threads[32];
-    snprintf(threads, sizeof threads, "%g threads", p->threads);
+    char threads[32] = "";
+    if (!isnan(p->threads)) snprintf(threads, sizeof threads, "%g threads", p->threads);
     const char *part[] = {p->features, p->precision, p->store, threads, p->load};
     int n = snprintf(out, STUDY_LABEL_MAX, "%.60s", p->variant);
     for (unsigned i = 0; i < sizeof part / sizeof *part; i++) {
@@ -180,6 +180,8 @@ const struct tradeoff_point *study_point(const struct study *s, double candidate
     }
     return best;
 }
+
+bool study_doubtful(const struct tradeoff_point *p) { return *p->verdict && strcmp(p->verdict, "ok") != 0; }
 
 const char *study_name(const struct study *s) {
     const char *name = json_string_value(study_manifest(s, "experiment"));

@@ -14,11 +14,10 @@ void xml_text(struct str *out, const char *text) {
                              : *text == '"'  ? "&quot;"
                              : *text == '\'' ? "&#39;"
                                              : NULL;
-        char c = (unsigned char)*text < 32 ? ' ' : *text;
         if (entity)
             str_add(out, entity);
         else
-            str_addn(out, &c, 1);
+            str_addn(out, (unsigned char)*text < 32 ? " " : text, 1);
     }
 }
 
@@ -41,8 +40,8 @@ static const char *colour(const char *p, struct str *out) {
 static const char *skip_attribute(const char *p) {
     p += strcspn(p, "'\"\n");
     if (*p != '\'' && *p != '"') return p;
-    char mark = *p++;
-    while (*p && *p != mark) p++;
+    char quote = *p++;
+    while (*p && *p != quote) p++;
     return *p ? p + 1 : p;
 }
 
@@ -108,6 +107,17 @@ static void tidy_markup(const char *p, const char *end, struct str *out) {
     str_add(out, "\n");
 }
 
+/* A group at p that holds nothing, or the text of a label that is only a mark: what follows it, else NULL. */
+static const char *after_empty_group(const char *p) {
+    static const char nothing[] = "<text></text>\n", close[] = "</g>\n";
+    if (!begins(p, "<g ")) return NULL;
+    p += strcspn(p, ">\n");
+    if (!begins(p, ">\n")) return NULL;
+    p += 2 + strspn(p + 2, " \t");
+    if (begins(p, nothing)) p += strlen(nothing) + strspn(p + strlen(nothing), " \t");
+    return begins(p, close) ? p + strlen(close) : NULL;
+}
+
 int svg_tidy(const char *raw, size_t n, struct str *inner, struct err *e) {
     const char *p = strstr(raw, "</defs>"), *end = raw + n;
     while (end > raw && (end[-1] == '\n' || end[-1] == ' ')) end--;
@@ -118,9 +128,9 @@ int svg_tidy(const char *raw, size_t n, struct str *inner, struct err *e) {
     while (p < end) {
         const char *line_end = memchr(p, '\n', (size_t)(end - p));
         if (!line_end) line_end = end;
-        const char *text = p + strspn(p, " \t");
-        if (begins(p, "<g fill=\"none\"") && begins(line_end, "\n</g>\n")) {
-            line_end += strlen("\n</g>");
+        const char *text = p + strspn(p, " \t"), *after = after_empty_group(text);
+        if (after) {
+            line_end = after - 1;
         } else if (begins(text, "<text>")) {
             str_addn(inner, text, (size_t)(line_end - text) + 1);
         } else if (text < line_end) {

@@ -15,7 +15,7 @@ static int missing(const char *dir, const char *path, struct err *e) {
 
 /* The cells of a row share one piece of the arena. */
 static int keep_row(struct table *t, const struct cell *row, const char *where, struct err *e) {
-    size_t bytes = strlen(where) + 1;
+    size_t where_bytes = strlen(where) + 1, bytes = where_bytes;
     for (int c = 0; c < t->columns; c++) bytes += row[c].n + 1;
     char *text = arena_alloc(&t->arena, bytes);
     if (!text) return err_nomem(e, bytes);
@@ -24,7 +24,7 @@ static int keep_row(struct table *t, const struct cell *row, const char *where, 
         memcpy(text, row[c].p, row[c].n);
         text += row[c].n + 1;
     }
-    strcpy(text, where);
+    memcpy(text, where, where_bytes);
     t->where[t->rows++] = text;
     return 0;
 }
