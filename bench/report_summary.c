@@ -151,7 +151,7 @@ static void say_choice(const struct study *s, double candidates, struct str *out
 static void say_doubts(const struct study *s, struct str *out) {
     size_t doubtful = 0, all = 0;
     for (size_t i = 0; i < s->tradeoff.n; i++) {
-        all += !isnan(s->tradeoff.point[i].candidates);
+        all += isnan(s->tradeoff.point[i].candidates) ? 0 : 1;
         doubtful += study_doubtful(&s->tradeoff.point[i]);
     }
     if (doubtful)
