@@ -26,8 +26,9 @@ struct derive {
 
 static struct ids ids_of(const struct column *c, uint32_t entity) {
     if (!c->offsets) return (struct ids){c->ids + entity, 1};
+    if (!c->ids) return (struct ids){NULL, 0}; /* all bags are empty */
     uint64_t at = c->offsets[entity];
-    return (struct ids){c->ids ? c->ids + at : NULL, c->offsets[entity + 1ULL] - at};
+    return (struct ids){c->ids + at, c->offsets[entity + 1ULL] - at};
 }
 
 /* --- the kinds --- */

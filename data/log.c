@@ -102,6 +102,8 @@ static int read_joined(struct log *l, int j, const char *work, struct err *e) {
         TRY(add_joined_row(l, j, row, e));
         if (n % TICK == 0) TRY(tick(t->source, &p, e));
     }
+    p.done = t->keys.n;
+    progress_end(&p, l->schema->join[j].file.path);
     TRY(close_carriers(l, j + 1, e));
     source_close(t->source);
     t->source = NULL;

@@ -114,7 +114,9 @@ static int sweep_splits(struct sweep *w, unsigned splits, bool values, struct er
     for (int s = 0; s < SPLIT_COUNT; s++)
         if (splits >> s & 1)
             part[s] = (struct stretch){.at = w->ds->split[s].begin, .end = w->ds->split[s].end};
-    for (uint64_t done = w->progress.done, told = done; next_group(w, part);) {
+    uint64_t before = w->progress.done, rows = 0;
+    for (int s = 0; s < SPLIT_COUNT; s++) rows += part[s].end - part[s].at;
+    for (uint64_t done = before, told = before; next_group(w, part);) {
         for (int i = 0; i < w->n; i++)
             w->derived[i].prior_mass = derive_prior_mass(w->derived[i].d->prior, w->exposures, w->positives);
         for (int s = 0; s < SPLIT_COUNT; s++) {
@@ -127,8 +129,7 @@ static int sweep_splits(struct sweep *w, unsigned splits, bool values, struct er
         progress_at(&w->progress, done, NULL);
         if (interrupt_seen()) return err_set(e, ERR_INTERRUPTED, "interrupted");
     }
-    for (int s = 0; s < SPLIT_COUNT; s++)
-        if (splits >> s & 1) w->progress.done += w->ds->split[s].end - w->ds->split[s].begin;
+    w->progress.done = before + rows;
     return 0;
 }
 

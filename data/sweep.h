@@ -42,7 +42,8 @@ static inline struct ids input_at(const struct input *in, uint64_t k) {
     const uint64_t *offsets = in->offsets.data;
     const uint32_t *values = in->values.data;
     if (!offsets) return (struct ids){values + k, 1};
-    return (struct ids){values ? values + offsets[k] : NULL, offsets[k + 1] - offsets[k]};
+    if (!values) return (struct ids){NULL, 0}; /* all bags are empty */
+    return (struct ids){values + offsets[k], offsets[k + 1] - offsets[k]};
 }
 
 struct derived {
