@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void omp_set_num_threads(
@@ -51,14 +52,21 @@ static int new_index(const char *what, size_t dim, int threads, struct index **o
 
 /* A product quantizer at the end, PQ8 or PQ8x4, is asked for as PQ8np: otherwise FAISS orders its codes for a
  * filter at search (polysemous codes) that nobody here switches on, by a minute or two of annealing. The codes
- * are the same but for their numbers, and so are the results. */
-static int plain_codes(const char *factory, char *out, size_t room) {
-    size_t n = strlen(factory), digits = n;
-    while (digits &&
-           ((factory[digits - 1] >= '0' && factory[digits - 1] <= '9') || factory[digits - 1] == 'x'))
-        digits--;
-    bool pq = digits < n && digits >= 2 && factory[digits - 2] == 'P' && factory[digits - 1] == 'Q';
-    return snprintf(out, room, "%s%s", factory, pq ? "np" : "") < (int)room ? 0 : -1;
+ * are the same but for their numbers, and so are the results. What cannot be cut into codes is refused here,
+ * because FAISS forgets some memory when it refuses it. */
+static int plain_codes(const struct index *ix, const char *factory, char *out, size_t room, struct err *e) {
+    size_t n = strlen(factory), at = n;
+    while (at && ((factory[at - 1] >= '0' && factory[at - 1] <= '9') || factory[at - 1] == 'x')) at--;
+    bool pq = at < n && at >= 2 && factory[at - 2] == 'P' && factory[at - 1] == 'Q';
+    bool whole =
+        !strncmp(factory, "IVF", 3) || !strncmp(factory, "PQ", 2); /* nothing changes the dimension */
+    unsigned long codes = pq ? strtoul(factory + at, NULL, 10) : 0;
+    if (codes && whole && ix->dim % codes)
+        return err_set(e, ERR_INPUT,
+                       "%s: %s cuts vectors into %lu parts, and the dimension is no multiple of that",
+                       ix->what, factory + at - 2, codes);
+    if (snprintf(out, room, "%s%s", factory, pq ? "np" : "") < (int)room) return 0;
+    return err_set(e, ERR_INPUT, "%s: the kind is too long", ix->what);
 }
 
 static int wrong_factory(const struct index *ix, struct err *e) {
@@ -75,13 +83,13 @@ int index_create(const char *factory, size_t dim, int threads, struct index **ou
     snprintf(what, sizeof what, "index \"%.100s\" of dimension %zu", factory, dim);
     *out = NULL;
     if (!dim || dim > 1 << 20) return err_set(e, ERR_INPUT, "%s: the dimension must be 1 to 1048576", what);
-    char asked[256];
-    if (plain_codes(factory, asked, sizeof asked))
-        return err_set(e, ERR_INPUT, "%s: the kind is too long", what);
     struct index *ix;
     TRY(new_index(what, dim, threads, &ix, e));
-    if (faiss_index_factory(&ix->faiss, (int)dim, asked, METRIC_INNER_PRODUCT)) {
-        int rc = wrong_factory(ix, e);
+    char asked[256];
+    int rc = plain_codes(ix, factory, asked, sizeof asked, e);
+    if (!rc && faiss_index_factory(&ix->faiss, (int)dim, asked, METRIC_INNER_PRODUCT))
+        rc = wrong_factory(ix, e);
+    if (rc) {
         index_free(ix);
         return rc;
     }

@@ -97,8 +97,9 @@ static int put_all(struct lmdb *l, MDB_txn *txn, const uint32_t *items, const vo
     if (rc) return rc;
     for (size_t i = 0; i < n && !rc; i++) {
         uint32_t key = items[i];
-        MDB_val k = {sizeof key, &key}, v = {bytes, (char *)(uintptr_t)values + i * bytes};
-        rc = mdb_cursor_put(cursor, &k, &v, (int64_t)key > l->last ? MDB_APPEND : 0);
+        MDB_val k = {sizeof key, &key}, v = {bytes, NULL};
+        rc = mdb_cursor_put(cursor, &k, &v, MDB_RESERVE | ((int64_t)key > l->last ? MDB_APPEND : 0U));
+        if (!rc) memcpy(v.mv_data, (const char *)values + i * bytes, bytes);
         if ((int64_t)key > l->last) l->last = key;
     }
     mdb_cursor_close(cursor);

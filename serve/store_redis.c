@@ -124,21 +124,24 @@ static void add_text(struct str *c, const char *text) { add_bytes(c, text, strle
 
 /* The key of an item, with no printf in between: there are thousands in a request. */
 static void add_key(struct str *c, const char *prefix, size_t prefix_len, uint32_t item) {
-    char key[PREFIX_MAX + 32], digits[16], *d = digits + sizeof digits;
+    char key[PREFIX_MAX + 32], digits[16], *d = digits + sizeof digits, *k = key;
     do {
         *--d = (char)('0' + item % 10);
         item /= 10;
     } while (item);
-    size_t n = (size_t)(digits + sizeof digits - d), len = prefix_len + n, at = 0;
-    key[at++] = '$';
-    if (len >= 100) key[at++] = (char)('0' + len / 100);
-    key[at++] = (char)('0' + len / 10 % 10);
-    key[at++] = (char)('0' + len % 10);
-    memcpy(key + at, "\r\n", 2);
-    memcpy(key + at + 2, prefix, prefix_len);
-    memcpy(key + at + 2 + prefix_len, d, n);
-    memcpy(key + at + 2 + len, "\r\n", 2);
-    str_addn(c, key, at + len + 4);
+    size_t n = (size_t)(digits + sizeof digits - d), len = prefix_len + n;
+    *k++ = '$';
+    if (len >= 100) *k++ = (char)('0' + len / 100);
+    *k++ = (char)('0' + len / 10 % 10);
+    *k++ = (char)('0' + len % 10);
+    *k++ = '\r';
+    *k++ = '\n';
+    memcpy(k, prefix, prefix_len);
+    memcpy(k + prefix_len, d, n);
+    k += len;
+    *k++ = '\r';
+    *k++ = '\n';
+    str_addn(c, key, (size_t)(k - key));
 }
 
 static int send_command(struct store *s, struct err *e) {
@@ -154,7 +157,10 @@ static int answer(struct store *s, int type, redisReply **out, struct err *e) {
     struct redis *r = s->self;
     void *p = NULL;
     *out = NULL;
-    if (redisGetReply(r->c, &p)) return broken(s, e);
+    if (redisGetReply(r->c, &p)) {
+        broken(s, e);
+        return ERR_INPUT;
+    }
     redisReply *reply = p;
     if (reply->type == type || (type == REDIS_REPLY_STRING && reply->type == REDIS_REPLY_NIL)) {
         *out = reply;

@@ -1,6 +1,7 @@
 /* Serving through a store gives the training graph's scores; a missing item comes last and is counted; a
  * store of another model is refused. */
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/rng.h"
 #include "tests/support/redis.h"
 #include "tests/support/toy.h"
@@ -227,4 +228,30 @@ Test(scorer_store, a_server_that_dies_or_changes_under_requests_is_an_error) {
     scorer_free(newer);
     graph_release(&g);
     graph_release(&other);
+}
+
+Test(scorer_store, out_of_memory_anywhere_is_an_error) {
+    struct serving_data data = toy_serving(&toy);
+    struct graph g;
+    uint32_t items[100];
+    float score[100];
+    for (uint32_t i = 0; i < 100; i++) items[i] = i;
+    struct request q = {.user = 3, .n = 100, .items = items};
+    toy_model("dssm", "{dim: 8, hidden: [24, 12]}", &g);
+    for (int kind = STORE_LMDB, kinds = n_kinds(); kind < kinds; kind++) {
+        struct scorer_options o = options(kind, 64);
+        for (unsigned long long n = 1;; n++) {
+            struct err e = ERR_INIT;
+            struct scorer *s = NULL;
+            mem_fail_after(n);
+            int rc = scorer_create(&g, &data, &o, NULL, &s, &e);
+            if (!rc) rc = scorer_score(s, &q, score, &e);
+            scorer_free(s);
+            mem_fail_after(0);
+            if (!rc) break;
+            cr_assert(strstr(e.msg, "memory"), "allocation %llu: %s", n, e.msg);
+            cr_assert_lt(n, 10000);
+        }
+    }
+    graph_release(&g);
 }

@@ -6,6 +6,7 @@
 #include "tests/support/redis.h"
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <hiredis/hiredis.h>
 #include <lmdb.h>
 #include <signal.h>
@@ -204,6 +205,17 @@ Test(store, another_version_width_or_number_of_items_is_stale) {
     }
 }
 
+static int files_in_folder(void) {
+    char path[128];
+    int n = 0;
+    snprintf(path, sizeof path, "%s/a/b", dir);
+    DIR *d = opendir(path);
+    cr_assert_not_null(d);
+    for (struct dirent *f; (f = readdir(d));) n += f->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
 Test(store, a_fill_that_is_cut_off_changes_nothing) {
     struct err e = ERR_INIT;
     for (int kind = STORE_LMDB, n = n_kinds(); kind < n; kind++) {
@@ -216,6 +228,7 @@ Test(store, a_fill_that_is_cut_off_changes_nothing) {
             fill(s, 1);
             store_close(s);
             refuses(&o, &h, round ? "made by model version v0" : "fill the store first");
+            if (kind == STORE_LMDB) cr_expect_eq(files_in_folder(), round);
         }
         s = reopen(&o, "v0");
         reads_well(s, 3);
