@@ -137,7 +137,9 @@ static void draw_names(const struct lines *l, const struct panel *p, struct layo
         double x = panel_px(p, k->last_x), y = panel_py(p, k->last_us);
         study_label(l->s, q, ~0u, name);
         text_fit(name, size, out->w - p->right - 20, text, sizeof text);
-        panel_line(p, x + 2, y, p->right + 12, k->label_y, colour, 0.7);
+        /* a curve that ends early (too few samples for its tail) must not seem to go on */
+        bool whole = k->last_x >= p->x.hi - 1e-9;
+        panel_line(p, x + (whole ? 2 : 4), y, p->right + 12, k->label_y, whole ? colour : "faint", 0.7);
         panel_text(p, p->right + 16, k->label_y, (struct pen){.align = -1, .size = size}, text);
         plot_microseconds(p50, q->p50_us);
         plot_microseconds(p99, q->p99_us);

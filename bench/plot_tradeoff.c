@@ -121,6 +121,9 @@ static size_t soft_boxes(const struct curve *c, const struct panel *p, struct bo
         double x = panel_px(p, q->p50_us);
         if (!isnan(q->gauc.lo))
             soft[n++] = (struct box){x - 2, panel_py(p, q->gauc.hi), x + 2, panel_py(p, q->gauc.lo)};
+        double y = panel_py(p, q->gauc.mean);
+        if (!isnan(q->p50_lo_us) && !isnan(q->p50_hi_us))
+            soft[n++] = (struct box){panel_px(p, q->p50_lo_us), y - 2, panel_px(p, q->p50_hi_us), y + 2};
     }
     for (size_t i = 0; i < c->n_front; i++) {
         const struct tradeoff_point *q = c->front[i];
@@ -177,7 +180,7 @@ static void draw_names(const struct curve *c, const struct panel *p, size_t n, s
 
 static int place_names(const struct curve *c, const struct panel *p) {
     struct label *label = mem_calloc(c->n, sizeof *label);
-    struct box *soft = mem_calloc(3 * c->n, sizeof *soft);
+    struct box *soft = mem_calloc(4 * c->n, sizeof *soft);
     int ok = label && soft;
     if (ok) draw_names(c, p, c->n < LABELLED_MAX ? c->n : LABELLED_MAX, label, soft, soft_boxes(c, p, soft));
     mem_free(label);
@@ -230,7 +233,7 @@ static int draw(const struct curve *c, struct layout *l, int narrow) {
                       .w = l->w,
                       .h = l->h,
                       .right = l->w - 20,
-                      .top = legend_y + 18 * lines,
+                      .top = legend_y + 18 * lines + 6,
                       .bottom = l->h - 46};
     set_scales(c, &p);
     ticks_microseconds(&x, &p.x, narrow ? 5 : 9);

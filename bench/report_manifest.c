@@ -1,10 +1,32 @@
 /* "What ran where": manifest.json as a page part. Its keys may grow; whatever is there is shown. */
+#include "bench/html.h"
 #include "bench/report.h"
 #include "bench/svg.h"
+#include <string.h>
 
 enum { DEPTH_MAX = 16 };
 
-static void add_scalar(const json_t *j, struct str *out) {
+static bool ends(const char *key, const char *with) {
+    size_t n = strlen(key), m = strlen(with);
+    return n >= m && !strcmp(key + n - m, with);
+}
+
+/* A number in the unit that its key names: 1 if that was possible. */
+static int add_quantity(const char *key, const json_t *j, struct str *out) {
+    char text[32];
+    if (!json_is_number(j)) return 0;
+    if (ends(key, "seconds"))
+        str_duration(text, json_number_value(j));
+    else if (ends(key, "bytes"))
+        si_text(text, json_number_value(j));
+    else
+        return 0;
+    str_addf(out, "%s%s", text, ends(key, "bytes") ? "B" : "");
+    return 1;
+}
+
+static void add_scalar(const char *key, const json_t *j, struct str *out) {
+    if (add_quantity(key, j, out)) return;
     switch (json_typeof(j)) {
     case JSON_STRING:
         xml_text(out, *json_string_value(j) ? json_string_value(j) : "–");
@@ -68,10 +90,10 @@ static void add_value(const char *key, const json_t *j, int depth, struct str *o
     str_add(out, "<div><dt>");
     xml_text(out, key);
     str_add(out, "</dt><dd>");
-    if (!list) add_scalar(j, out);
+    if (!list) add_scalar(key, j, out);
     for (size_t i = 0; list && i < json_array_size(j); i++) {
         str_add(out, i ? ", " : "");
-        add_scalar(json_array_get(j, i), out);
+        add_scalar(key, json_array_get(j, i), out);
     }
     if (list && !json_array_size(j)) str_add(out, "–");
     str_add(out, "</dd></div>\n");

@@ -47,12 +47,14 @@ static void say_best(const struct study *s, const struct effect_group *best, str
     str_add(out, " has the highest GAUC on the test split: ");
     add_interval(&best->metric[EFFECT_GAUC], out);
     str_add(out, ". ");
+}
+
+static void say_validation(const struct study *s, const struct effect_group *best, struct str *out) {
     const struct effect_group *valid = best_group(&s->effect, true);
-    if (valid && valid != best) {
-        str_add(out, "On the validation split, where a choice belongs, ");
-        add_group(s, valid, out);
-        str_add(out, " leads. ");
-    }
+    if (!valid || valid == best) return;
+    str_add(out, "On the validation split, where a choice belongs, ");
+    add_group(s, valid, out);
+    str_add(out, " leads. ");
 }
 
 static void say_against(const struct study *s, const struct effect_group *best, struct str *out) {
@@ -85,7 +87,9 @@ static void say_cost(const struct study *s, const struct effect_group *best, dou
         return;
     }
     count_text(count, candidates);
-    str_addf(out, "A request of %s candidates takes it ", count);
+    str_addf(out, "A request of %s candidates takes ", count);
+    add_group(s, best, out);
+    str_add(out, " ");
     add_time(p->p50_us, out);
     str_add(out, " at the median");
     if (q && q != p && q->p50_us > 0) {
@@ -175,6 +179,7 @@ void report_summary(const struct study *s, struct str *out) {
     if (best) {
         say_best(s, best, out);
         say_against(s, best, out);
+        say_validation(s, best, out);
     } else {
         str_add(
             out,

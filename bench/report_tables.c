@@ -3,6 +3,7 @@
 #include "bench/report.h"
 #include "bench/svg.h"
 #include <math.h>
+#include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -82,13 +83,13 @@ static void group_head(const struct study *s, const struct effect_group *g, stru
 struct metric_column {
     struct html_column head;
     enum effect_metric metric;
-    char format; /* '4': mean with its interval; '3', '1': that many decimals; 's': 1.23 M */
+    char format; /* '4': mean with its interval; 'm': without; '3', '1': so many decimals; 's': 1.23 M */
 };
 static const struct metric_column quality[] = {
     {{"AUC", NULL, 'h'}, EFFECT_AUC, '4'},
-    {{"NDCG@10", NULL, 'h'}, EFFECT_NDCG10, '4'},
-    {{"HR@10", "hit rate", 'h'}, EFFECT_HR10, '4'},
-    {{"Recall", "of the ranker's top list", 'h'}, EFFECT_RANKER_RECALL, '4'},
+    {{"NDCG@10", NULL, 'h'}, EFFECT_NDCG10, 'm'},
+    {{"HR@10", "hit rate", 'h'}, EFFECT_HR10, 'm'},
+    {{"Recall", "of the ranker's top list", 'h'}, EFFECT_RANKER_RECALL, 'm'},
     {{"Kept", "share of the exposures whose users GAUC can count", 'h'}, EFFECT_GAUC_KEPT, '3'},
     {{"Params", "trained parameters", 'l'}, EFFECT_PARAMS, 's'},
     {{"Epochs", "mean", 'l'}, EFFECT_EPOCHS, '1'},
@@ -107,7 +108,7 @@ static void metric_cell(const struct metric_column *c, const struct effect_stat 
     else if (c->format == 's')
         html_si(out, stat->mean);
     else
-        html_number(out, stat->mean, c->format == '3' ? "%.3f" : "%.1f");
+        html_number(out, stat->mean, c->format == 'm' ? "%.4f" : c->format == '3' ? "%.3f" : "%.1f");
 }
 
 void report_quality_table(const struct study *s, struct str *out) {
@@ -204,30 +205,54 @@ void report_latency_table(const struct study *s, double candidates, struct str *
     html_table_close(out);
 }
 
-static void run_row(const struct study *s, const struct effect_run *r, struct str *out) {
-    str_add(out, r->ok ? "<tr>" : "<tr class=\"failed\">");
-    html_model(out, r->variant, s->effect.subsets > 1 ? r->features : NULL, -1);
-    html_text_cell(out, r->seed);
-    html_text_cell(out, r->ok ? "ok" : r->status);
+static void note_cell(const char *note, struct str *out) {
     str_add(out, "<td class=\"note\">");
-    xml_text(out, *r->note ? r->note : "–");
+    xml_text(out, *note ? note : "–");
     str_add(out, "</td></tr>\n");
 }
 
-void report_notes(const struct study *s, struct str *out) {
+static void failures(const struct study *s, struct str *out) {
     static const struct html_column column[] = {
         {"Model", NULL, 't'}, {"Seed", NULL, 't'}, {"Status", NULL, 't'}, {"Note", NULL, 't'}};
-    for (int ok = 0; ok < 2; ok++) {
-        size_t n = 0;
-        for (size_t i = 0; i < s->effect.runs; i++) {
-            const struct effect_run *r = &s->effect.run[i];
-            if (r->ok != ok || (ok && !*r->note)) continue;
-            if (!n++) {
-                str_add(out, ok ? "<h3>Notes</h3>\n" : "<h3 id=\"failed\">Runs that failed</h3>\n");
-                html_table_open(out, column, COUNT(column), -1);
-            }
-            run_row(s, r, out);
+    size_t n = 0;
+    for (size_t i = 0; i < s->effect.runs; i++) {
+        const struct effect_run *r = &s->effect.run[i];
+        if (r->ok) continue;
+        if (!n++) {
+            str_add(out, "<h3 id=\"failed\">Runs that failed</h3>\n");
+            html_table_open(out, column, COUNT(column), -1);
         }
-        if (n) html_table_close(out);
+        str_add(out, "<tr class=\"failed\">");
+        html_model(out, r->variant, s->effect.subsets > 1 ? r->features : NULL, -1);
+        html_text_cell(out, r->seed);
+        html_text_cell(out, r->status);
+        note_cell(r->note, out);
     }
+    if (n) html_table_close(out);
+}
+
+/* Another seed of the model says the same. */
+static bool repeats(const struct study *s, size_t i) {
+    const struct effect_run *run = s->effect.run;
+    for (size_t k = 0; k < i; k++)
+        if (run[k].ok && run[k].group == run[i].group && !strcmp(run[k].note, run[i].note)) return true;
+    return false;
+}
+
+void report_notes(const struct study *s, struct str *out) {
+    static const struct html_column column[] = {{"Model", NULL, 't'}, {"Note", NULL, 't'}};
+    size_t n = 0;
+    failures(s, out);
+    for (size_t i = 0; i < s->effect.runs; i++) {
+        const struct effect_run *r = &s->effect.run[i];
+        if (!r->ok || !*r->note || repeats(s, i)) continue;
+        if (!n++) {
+            str_add(out, "<h3>Notes</h3>\n");
+            html_table_open(out, column, COUNT(column), -1);
+        }
+        str_add(out, "<tr>");
+        html_model(out, r->variant, s->effect.subsets > 1 ? r->features : NULL, -1);
+        note_cell(r->note, out);
+    }
+    if (n) html_table_close(out);
 }
