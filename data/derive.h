@@ -37,6 +37,7 @@ void derive_free(struct derive *d);
 int derive_pair(const struct derive *d, int field, uint32_t user, uint32_t item, uint32_t *id);
 /* The same for one user and many items (the shape of a request): ids[n]; zeros where derive_pair() would fail. Many threads may
  * ask at once. */
-void derive_pairs(const struct derive *d, int field, uint32_t user, const uint32_t *items, size_t n, uint32_t *ids);
+void derive_pairs(const struct derive *d, int field, uint32_t user, const uint32_t *items, size_t n,
+                  uint32_t *ids);
 
 #endif

@@ -72,6 +72,9 @@ int encode_rows(struct encode *x, struct err *e) {
     TRY(number_entities(x, "user", &l->carrier[l->user], &x->ds->n_users, e));
     TRY(number_entities(x, "item", &l->carrier[l->item], &x->ds->n_items, e));
     for (int i = 0; i < l->schema->n_keep; i++) TRY(copy_keep(x, i, e));
+    spool_release(&x->l->label_of);
+    spool_release(&x->l->time_of);
+    spool_release(&x->l->row_of);
     return 0;
 }
 
@@ -192,6 +195,14 @@ static int encode_values(struct encode *x, int column, struct err *e) {
 
 /* --- all columns --- */
 
+/* Disk and memory go back early: a carrier that no later column reads ends here. */
+static void release_carrier(struct encode *x, int column) {
+    int carrier = x->l->column[column];
+    for (int i = column + 1; i < x->l->schema->n_columns; i++)
+        if (x->l->column[i] == carrier) return;
+    carrier_release(&x->l->carrier[carrier]);
+}
+
 int encode_columns(struct encode *x, struct err *e) {
     static const struct {
         const char *kind;
@@ -213,6 +224,7 @@ int encode_columns(struct encode *x, struct err *e) {
         x->progress.done = (uint64_t)i * x->o->n;
         int ids = f->kind == COLUMN_CATEGORY || f->kind == COLUMN_MULTI;
         TRY(ids ? encode_ids(x, i, e) : encode_values(x, i, e));
+        release_carrier(x, i);
     }
     x->progress.done = x->progress.total;
     progress_end(&x->progress, "values");

@@ -18,7 +18,7 @@
 #include <jansson.h>
 
 struct encode {
-    const struct log *l;
+    struct log *l; /* carriers are released as soon as nothing needs them any more */
     const struct order *o;
     const char *dir, *work;
     struct dataset *ds;    /* what will be in dataset.json: field[] has room for all */

@@ -56,25 +56,38 @@ static int hash_input(const struct schema *s, struct hash *out, struct err *e) {
     return rc;
 }
 
+/* What dataset_open() does not look at. */
+static int check_rest(const struct schema *s, const struct dataset *ds, struct err *e) {
+    struct derive *d = NULL;
+    struct npy keep;
+    TRY(derive_open(ds, &d, e));
+    derive_free(d);
+    for (int i = 0; i < s->n_keep; i++) {
+        TRY(dataset_keep(ds, s->keep[i], &keep, e));
+        npy_close(&keep);
+    }
+    for (int i = 0; i < s->n_columns; i++) {
+        char path[1200], name[128];
+        if (s->column[i].kind != COLUMN_CATEGORY && s->column[i].kind != COLUMN_MULTI) continue;
+        snprintf(name, sizeof name, "vocab/%s.txt", s->column[i].name);
+        TRY(file_join(path, sizeof path, ds->dir, name, e));
+        if (!file_exists(path)) return err_set(e, ERR_INPUT, "%s: is missing", path);
+    }
+    return 0;
+}
+
 /* Is there a whole dataset of this hash? */
-static bool is_there(const char *dir, const struct hash *h) {
+static bool is_there(const struct schema *s, const char *dir, const struct hash *h) {
     struct dataset ds;
     struct err e = ERR_INIT;
     char json[1060];
     if (file_join(json, sizeof json, dir, "dataset.json", &e) || !file_exists(json)) return false;
-    if (dataset_open(dir, &ds, &e)) {
-        progress_note("%s: is damaged (%s); it is made again", dir, e.msg);
-        return false;
-    }
-    bool same = !strcmp(ds.hash, h->hex);
-    struct derive *d = NULL;
-    if (same && derive_open(&ds, &d, &e)) {
-        progress_note("%s: is damaged (%s); it is made again", dir, e.msg);
-        same = false;
-    }
-    derive_free(d);
+    int rc = dataset_open(dir, &ds, &e);
+    bool same = !rc && !strcmp(ds.hash, h->hex);
+    if (same) rc = check_rest(s, &ds, &e);
+    if (rc) progress_note("%s: is damaged (%s); it is made again", dir, e.msg);
     dataset_close(&ds);
-    return same;
+    return same && !rc;
 }
 
 /* --- the phases --- */
@@ -98,7 +111,7 @@ static int describe(struct making *m, const struct hash *h, struct err *e) {
                                                               : err_nomem(e, fields * sizeof *m->ds.field);
 }
 
-static int encode(struct making *m, const struct log *l, struct err *e) {
+static int encode(struct making *m, struct log *l, struct err *e) {
     struct order o;
     TRY(order_make(l, m->staging.work, &o, e));
     m->ds.n_rows = o.n;
@@ -179,7 +192,7 @@ static int make(struct making *m, const struct hash *h, struct err *e) {
 int prepare_dataset(const struct schema *s, const char *dir, struct err *e) {
     struct hash h;
     TRY(hash_input(s, &h, e));
-    if (is_there(dir, &h)) {
+    if (is_there(s, dir, &h)) {
         progress_note("%s: kept as it is: schema and log have not changed", dir);
         return 0;
     }

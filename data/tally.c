@@ -7,7 +7,7 @@
 _Static_assert(sizeof(struct tally_slot) == 16, "a slot is two words in the file");
 
 enum { SLOTS_MIN = 1024 };
-static const size_t anonymous_max = (size_t)512 << 20;
+static const size_t anonymous_max = (size_t)64 << 20;
 
 static void *room(size_t bytes, const char *work, struct file_map *m, struct err *e) {
     *m = (struct file_map){NULL, 0};

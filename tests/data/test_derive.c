@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 TestSuite(derive, .init = folder_setup, .fini = folder_teardown);
 
@@ -161,6 +162,24 @@ Test(derive, an_unknown_user_or_item_has_id_0) {
         cr_assert_eq(ids[0], 0);
     }
     derive_free(d);
+    dataset_close(&ds);
+}
+
+Test(derive, opening_without_memory_or_state_is_an_error) {
+    struct dataset ds = fixture("time");
+    struct derive *d = NULL;
+    struct err e = ERR_INIT;
+    int rc = ERR_INPUT;
+    for (unsigned long long n = 1; rc; n++) {
+        mem_fail_after(n);
+        rc = derive_open(&ds, &d, &e);
+        mem_fail_after(0);
+        cr_assert_eq(!rc, d != NULL);
+    }
+    derive_free(d);
+    cr_assert_eq(unlink(folder_path("time/state/taste.npy")), 0);
+    cr_assert_eq(derive_open(&ds, &d, &e), ERR_INPUT);
+    cr_assert(strstr(e.msg, "state/taste.npy"));
     dataset_close(&ds);
 }
 

@@ -259,15 +259,20 @@ Test(prepare, an_unchanged_dataset_is_kept_and_a_changed_one_replaced) {
 
 Test(prepare, a_damaged_dataset_is_made_again) {
     static const char *const files[] = {"out/rows/label.npy", "out/users/uid.npy", "out/state/h.npy",
-                                        "out/rows/r.offsets.npy"};
+                                        "out/rows/r.offsets.npy", "out/rows/keep.t.npy"};
     put_log(300, 20, 17, 3);
-    for (int i = 0; i < 4; i++) {
-        struct dataset ds = prepared("out", GOOD);
+    for (int i = 0; i < 5; i++) {
+        struct dataset ds = prepared("out", GOOD "keep: [t]\n");
         dataset_close(&ds);
         cr_assert_eq(truncate(folder_path(files[i]), 130), 0);
-        ds = prepared("out", GOOD);
+        ds = prepared("out", GOOD "keep: [t]\n");
         dataset_close(&ds);
+        cr_assert_gt(file_size(folder_path(files[i])), 140);
     }
+    unlink(folder_path("out/vocab/uid.txt"));
+    struct dataset ds = prepared("out", GOOD "keep: [t]\n");
+    cr_assert_str_eq(vocab_line(ds.dir, "uid", 1), "u0");
+    dataset_close(&ds);
 }
 
 Test(prepare, a_folder_with_other_things_is_refused) {
