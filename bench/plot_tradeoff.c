@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRONT_MAX = 512, LABELLED_MAX = 80, LEGEND_MAX = 64 };
+enum { FRONT_MAX = 512, LABELLED_MAX = 80, LEGEND_MAX = 2 + PLOT_MARKS };
 
 struct curve {
     const struct study *s;
@@ -63,7 +63,7 @@ static const char *mark_colour(const struct tradeoff_point *q) {
 }
 
 static enum plot_mark mark_of(const struct tradeoff_point *q) {
-    return plot_mark_of(q->group ? q->group->features_index : 0);
+    return plot_mark_of(q->group ? q->group->features_index : 0); /* again and again when there are more */
 }
 
 static void draw_front(const struct curve *c, const struct panel *p) {
@@ -144,6 +144,11 @@ static int by_weight(const void *a, const void *b) {
     return (p->p50_us > q->p50_us) - (p->p50_us < q->p50_us);
 }
 
+/* The mark says the feature subset, as long as there are marks enough. */
+static bool marks_suffice(const struct curve *c) { return c->s->effect.subsets <= PLOT_MARKS; }
+
+static unsigned named_by(const struct curve *c) { return marks_suffice(c) ? ~(unsigned)STUDY_FEATURES : ~0u; }
+
 static void draw_names(const struct curve *c, const struct panel *p, size_t n, struct label *label,
                        const struct box *soft, size_t n_soft) {
     static const double size = PLOT_TEXT_PX;
@@ -151,7 +156,7 @@ static void draw_names(const struct curve *c, const struct panel *p, size_t n, s
     double widest = (p->right - p->left) * 0.45;
     for (size_t i = 0; i < c->n; i++) {
         const struct tradeoff_point *q = c->point[i];
-        study_label(c->s, q, ~(unsigned)STUDY_FEATURES, name);
+        study_label(c->s, q, named_by(c), name);
         text_fit(name, size, widest, text, sizeof text);
         label[i] = (struct label){.px = panel_px(p, q->p50_us),
                                   .py = panel_py(p, q->gauc.mean),
@@ -165,7 +170,7 @@ static void draw_names(const struct curve *c, const struct panel *p, size_t n, s
     for (size_t i = 0; i < n; i++) {
         const struct label *l = &label[i];
         if (!l->placed) continue;
-        study_label(c->s, c->point[i], ~(unsigned)STUDY_FEATURES, name);
+        study_label(c->s, c->point[i], named_by(c), name);
         text_fit(name, size, widest, text, sizeof text);
         double x = fmin(fmax(l->px, l->at.x0), l->at.x1), y = fmin(fmax(l->py, l->at.y0 + 2), l->at.y1 - 2);
         if (l->leader) panel_line(p, l->px, l->py, x, y, "front", 0.7);
@@ -211,7 +216,7 @@ static size_t legend_items(const struct curve *c, struct legend_item *item) {
     for (size_t i = 0; i < c->n; i++) chosen |= c->point[i]->chosen == 1;
     item[n++] = (struct legend_item){"Pareto front", "front", LEGEND_LINE};
     if (chosen) item[n++] = (struct legend_item){"chosen", "ink", LEGEND_CHOSEN};
-    for (int k = 0; f->subsets > 1 && k < f->subsets && n < LEGEND_MAX; k++)
+    for (int k = 0; f->subsets > 1 && marks_suffice(c) && k < f->subsets; k++)
         for (size_t g = 0; g < f->groups; g++) {
             if (f->group[g].features_index != k) continue;
             item[n++] = (struct legend_item){f->group[g].features, "muted", (int)plot_mark_of(k)};
