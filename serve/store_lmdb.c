@@ -145,10 +145,8 @@ static int check_head(struct store *s, MDB_txn *txn, struct err *e) {
     struct lmdb *l = s->self;
     uint32_t key = header_key;
     MDB_val k = {sizeof key, &key}, v = {0, NULL};
-    unsigned flags = 0;
-    int rc = mdb_dbi_open(txn, NULL, 0, &l->dbi);
-    if (!rc) rc = mdb_dbi_flags(txn, l->dbi, &flags);
-    if (!rc && (flags & MDB_INTEGERKEY)) rc = mdb_get(txn, l->dbi, &k, &v);
+    int rc = mdb_dbi_open(txn, NULL, 0, &l->dbi); /* with the flags it was made with */
+    if (!rc) rc = mdb_get(txn, l->dbi, &k, &v);
     if (rc && rc != MDB_NOTFOUND) return failed(s, "read", rc, e);
     return store_header_check(s, v.mv_data ? v.mv_data : "", v.mv_size, e);
 }
