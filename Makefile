@@ -30,7 +30,7 @@ PROGRAM  := $(BUILD)/prerank
 # one test program a module: tests/<module>/*.c with tests/support/*.c
 TESTS    := $(foreach m,$(MODULES),$(if $(wildcard tests/$(m)/*.c),$(BUILD)/tests/$(m)))
 
-.PHONY: all run data test run-tests bench lint clean help
+.PHONY: all run data test run-tests bench bench-train bench-score lint clean help
 all: $(PROGRAM)
 
 help: ## this list
@@ -49,8 +49,8 @@ $(BUILD)/obj/%.o: %.c
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-# bench/assets.c holds the files beside it (.incbin), which the compiler's list of dependencies does not know.
-$(BUILD)/obj/bench/assets.o: $(wildcard bench/assets/*)
+# bench/report/assets.c holds the files beside it (.incbin), which the compiler's list of dependencies does not know.
+$(BUILD)/obj/bench/report/assets.o: $(wildcard bench/report/assets/*)
 
 $(BUILD)/obj/%.o: %.cpp
 	@mkdir -p $(@D)
@@ -88,6 +88,22 @@ test: ## install what is missing, build and run all tests
 run-tests: $(PROGRAM) $(TESTS) $(RATINGS)
 	@set -e; for t in $(TESTS); do echo "== $$t"; $$t --short-filename 2>&1 | tee $$t.log; \
 	    grep -q "Tested: .*[1-9]" $$t.log && grep -q "Failing: .*0.* | Crashing: .*0" $$t.log; done
+
+$(BUILD)/perf_%: $(BUILD)/obj/bench/perf/%.o $(BUILD)/obj/bench/perf/perf.o $(LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+bench: ## install what is missing, measure training and scoring next to PyTorch and ONNX Runtime (docs/performance.md)
+	@./setup.sh bench
+	@$(MAKE) --no-print-directory bench-train bench-score
+
+bench-train: $(BUILD)/perf_train
+	@bench/peers/setup.sh $(BUILD)
+	@bench/peers/duel.py train --build $(BUILD) $(DUEL)
+
+bench-score: $(BUILD)/perf_score
+	@bench/peers/setup.sh $(BUILD)
+	@bench/peers/duel.py score --build $(BUILD) $(DUEL)
 
 C_FILES = $(shell git ls-files '*.c' '*.cpp' '*.h')
 lint: ## clang-format, cppcheck and clang-tidy, all without a finding

@@ -1,7 +1,7 @@
 /* prerank check CONFIG: an experiment or a schema, everything that can be known before the data is read. */
 #include "bench/args.h"
 #include "bench/commands.h"
-#include "bench/experiment.h"
+#include "bench/run/experiment.h"
 
 static int finish(struct problems *p) {
     int n = p->n;

@@ -1,7 +1,7 @@
 /* prerank help [COMMAND | KEY]: everything it prints about options comes from the option tables. */
 #include "base/str.h"
 #include "bench/commands.h"
-#include "bench/experiment.h"
+#include "bench/run/experiment.h"
 #include "data/synth.h"
 #include "variants/variant.h"
 #include <string.h>

@@ -1,7 +1,7 @@
 /* prerank report RESULTS [--no-plots]: everything that can be made again from what a run wrote. */
 #include "bench/args.h"
 #include "bench/commands.h"
-#include "bench/report.h"
+#include "bench/report/report.h"
 
 int cmd_report(int argc, char **argv, struct err *e) {
     bool no_plots = false;

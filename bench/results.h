@@ -22,8 +22,8 @@
     "variant,features,seed,epoch,step,learning_rate,train_loss,valid_gauc,valid_auc,valid_logloss,seconds"
 #define RESULTS_LATENCY_COLUMNS "variant,features,precision,store,candidates,threads,load,percentile,rt_us"
 /* gauc: mean over seeds on test; gauc_lo/hi: its 95 % t interval over seeds (with one seed: the bootstrap over users);
- * gauc_valid: mean on validation, what choices are made on; pareto: 1 when no other point of the same number of candidates
- * has both a higher gauc and a lower p50_us; chosen: 1 for the pick (empty without a budget). */
+ * gauc_valid: mean on validation, what choices are made on; pareto: 1 when no other point of the same number of candidates is
+ * at least as good in gauc and p50_us and better in one; chosen: 1 for the pick (empty without a budget). */
 #define RESULTS_TRADEOFF_COLUMNS                                                                                       \
     "variant,features,n_features,precision,store,candidates,threads,load,seeds,gauc,gauc_lo,gauc_hi,gauc_valid,auc,"   \
     "logloss,p50_us,p50_lo_us,p50_hi_us,p99_us,qps,items_per_second,flops_per_candidate,bytes_per_candidate,floor_us," \

@@ -50,8 +50,9 @@ static int print_line(json_t *j, struct err *e) {
 static json_t *calibration(struct pool *pool, struct err *e) {
     struct machine m;
     if (perf_calibrate(&m, pool, e)) return NULL;
-    return json_pack("{s:i, s:f, s:f, s:f}", "threads", m.threads, "peak_gflops", m.peak_gflops, "memory_gbs",
-                     m.memory_gbs, "cache_gbs", m.cache_gbs);
+    return json_pack("{s:s, s:i, s:s, s:I, s:i, s:f, s:f, s:f}", "cpu", m.cpu, "cpus", m.cpus, "blas_kernel",
+                     m.blas_kernel, "cache_bytes", (json_int_t)m.cache_bytes, "threads", m.threads,
+                     "peak_gflops", m.peak_gflops, "memory_gbs", m.memory_gbs, "cache_gbs", m.cache_gbs);
 }
 
 int perf_serve(const struct perf_contender *c, json_t *ready, struct err *e) {

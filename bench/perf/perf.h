@@ -16,7 +16,7 @@
 #define PRERANK_BENCH_PERF_PERF_H
 #include "base/err.h"
 #include "base/pool.h"
-#include "bench/machine.h"
+#include "bench/run/machine.h"
 #include "data/npy.h"
 #include "variants/variant.h"
 #include <jansson.h>

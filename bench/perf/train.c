@@ -28,17 +28,18 @@
 
 #define FIELD(name, side, vocab)                                                                             \
     { name, side, VALUE_ID, vocab, NULL, 1 }
-static const struct feature fields[FIELDS] = {
-    FIELD("user_id", SIDE_USER, 10000),    FIELD("user_city", SIDE_USER, 1000),
+static const struct feature default_fields[FIELDS] = {
+    FIELD("user_id", SIDE_USER, 0),        FIELD("user_city", SIDE_USER, 1000),
     FIELD("user_model", SIDE_USER, 100),   FIELD("user_age", SIDE_USER, 50),
     FIELD("user_level", SIDE_USER, 20),    FIELD("user_os", SIDE_USER, 10),
-    FIELD("user_sex", SIDE_USER, 5),       FIELD("item_id", SIDE_ITEM, 10000),
+    FIELD("user_sex", SIDE_USER, 5),       FIELD("item_id", SIDE_ITEM, 0),
     FIELD("item_brand", SIDE_ITEM, 1000),  FIELD("item_shop", SIDE_ITEM, 100),
     FIELD("item_category", SIDE_ITEM, 50), FIELD("item_price", SIDE_ITEM, 20),
     FIELD("item_stars", SIDE_ITEM, 10),    FIELD("item_stock", SIDE_ITEM, 5)};
 
 struct train {
-    int64_t threads, slice, batch;
+    int64_t threads, slice, batch, entities;
+    struct feature fields[FIELDS]; /* user_id and item_id have `entities` ids */
     bool dense;
     uint32_t *column[FIELDS]; /* [ROWS] */
     float *label;             /* [ROWS] */
@@ -60,17 +61,21 @@ struct train {
 /* ---- data ---- */
 
 static int make_rows(struct train *t, struct err *e) {
+    memcpy(t->fields, default_fields, sizeof default_fields);
+    for (int f = 0; f < FIELDS; f++)
+        if (!t->fields[f].vocab) t->fields[f].vocab = (uint32_t)t->entities;
     for (int f = 0; f < FIELDS; f++)
         if (!(t->column[f] = mem_alloc(ROWS * sizeof(uint32_t))))
             return err_nomem(e, ROWS * sizeof(uint32_t));
     if (!(t->label = mem_alloc(ROWS * sizeof(float)))) return err_nomem(e, ROWS * sizeof(float));
     struct rng r = rng_init(1, rng_stream("perf_train"));
     for (size_t i = 0; i < ROWS; i++) {
-        uint32_t user = perf_zipf(rng_uniform(&r), 10000), item = perf_zipf(rng_uniform(&r), 10000);
+        uint32_t user = perf_zipf(rng_uniform(&r), (uint32_t)t->entities),
+                 item = perf_zipf(rng_uniform(&r), (uint32_t)t->entities);
         double logit = -1;
         for (int f = 0; f < FIELDS; f++) {
-            t->column[f][i] = perf_field_id(&fields[f], fields[f].side == SIDE_USER ? user : item);
-            logit += perf_effect(&fields[f], t->column[f][i]);
+            t->column[f][i] = perf_field_id(&t->fields[f], t->fields[f].side == SIDE_USER ? user : item);
+            logit += perf_effect(&t->fields[f], t->column[f][i]);
         }
         t->label[i] = rng_uniform(&r) < 1 / (1 + exp(-logit)) ? 1.0f : 0.0f;
     }
@@ -80,7 +85,8 @@ static int make_rows(struct train *t, struct err *e) {
 
 static int write_rows(const struct train *t, const char *dir, struct err *e) {
     TRY(file_make_dirs(dir, e));
-    for (int f = 0; f < FIELDS; f++) TRY(perf_write_npy(dir, fields[f].name, NPY_U32, t->column[f], ROWS, e));
+    for (int f = 0; f < FIELDS; f++)
+        TRY(perf_write_npy(dir, t->fields[f].name, NPY_U32, t->column[f], ROWS, e));
     TRY(perf_write_npy(dir, "label", NPY_F32, t->label, ROWS, e));
     uint32_t *order = mem_alloc(ROWS * sizeof *order);
     if (!order) return err_nomem(e, ROWS * sizeof *order);
@@ -91,7 +97,7 @@ static int write_rows(const struct train *t, const char *dir, struct err *e) {
     char path[1024];
     TRY(file_join(path, sizeof path, dir, "start.safetensors", e));
     TRY(checkpoint_save(&t->graph, path, NULL, e));
-    return perf_write_model(dir, &(struct features){FIELDS, fields},
+    return perf_write_model(dir, &(struct features){FIELDS, t->fields},
                             json_pack("{s:i, s:[i,i,i], s:I, s:i, s:f}", "dim", 16, "towers", 128, 64, 32,
                                       "batch", (json_int_t)t->batch, "checked", CHECKED, "learning_rate",
                                       0.001),
@@ -106,7 +112,7 @@ static int make_model(struct train *t, struct err *e) {
     if (!options) return err_nomem(e, v->options_bytes);
     opt_defaults(v->opts, options);
     graph_init(&t->graph);
-    int rc = variant_build(v, options, &(struct features){FIELDS, fields}, &t->graph, e);
+    int rc = variant_build(v, options, &(struct features){FIELDS, t->fields}, &t->graph, e);
     mem_free(options);
     TRY(rc);
     return graph_alloc_params(&t->graph, 1, e);
@@ -133,7 +139,7 @@ static int make_trainer(struct train *t, struct err *e) {
     for (size_t c = 0; c < n; c++) {
         t->field_of[c] = -1;
         for (int f = 0; f < FIELDS; f++)
-            if (!strcmp(t->graph.column[c].name, fields[f].name)) t->field_of[c] = f;
+            if (!strcmp(t->graph.column[c].name, t->fields[f].name)) t->field_of[c] = f;
     }
     for (size_t s = 0; s < slices; s++) {
         size_t first = s * slice, rows = batch - first < slice ? batch - first : slice;
@@ -201,15 +207,16 @@ static json_t *work(const struct train *t) {
     for (int i = 0; i < g->n_params; i++)
         if (g->param[i]->kind == PARAM_DENSE) dense += (double)(g->param[i]->rows * g->param[i]->cols);
     uint64_t batches = 20;
-    for (int f = 0; f < FIELDS; f++)
-        for (uint64_t b = 0; b < batches; b++) {
-            bool seen[10000] = {false};
-            for (uint64_t i = 0; i < (uint64_t)t->batch; i++) {
-                bool *s = &seen[t->column[f][shuffle_at(&t->order, b * (uint64_t)t->batch + i)]];
-                distinct += !*s;
-                *s = true;
-            }
+    uint64_t *seen =
+        mem_calloc((size_t)t->entities + 1000, sizeof *seen); /* id -> last batch with it, from 1 */
+    for (int f = 0; f < FIELDS && seen; f++)
+        for (uint64_t i = 0; i < batches * (uint64_t)t->batch; i++) {
+            uint64_t *last = &seen[t->column[f][shuffle_at(&t->order, i)]];
+            uint64_t stamp = (uint64_t)f * batches + i / (uint64_t)t->batch + 1;
+            distinct += *last != stamp;
+            *last = stamp;
         }
+    mem_free(seen);
     distinct /= (double)batches;
     double row = 16 * sizeof(float), batch = (double)t->batch;
     double bytes = gather + 2 * FIELDS * row + (distinct * 6 * row + dense * 8 * sizeof(float)) / batch;
@@ -237,7 +244,7 @@ static void release(struct train *t) {
 }
 
 int main(int argc, char **argv) {
-    struct train t = {.threads = 2, .slice = 256, .batch = 1024};
+    struct train t = {.threads = 2, .slice = 256, .batch = 1024, .entities = 100000};
     struct err e = ERR_INIT;
     const char *dir = NULL, *update = "lazy";
     int64_t steps = 0;
@@ -245,14 +252,16 @@ int main(int argc, char **argv) {
         {"threads", "worker threads (2)", &t.threads, NULL},
         {"slice", "rows of a batch that one thread takes at a time (256)", &t.slice, NULL},
         {"batch", "rows of a batch (1024)", &t.batch, NULL},
+        {"ids", "ids of the fields user_id and item_id (100000)", &t.entities, NULL},
         {"update", "embeddings: lazy | dense (lazy)", NULL, &update},
         {"steps", "no protocol: run so many steps (for a profiler), then end", &steps, NULL},
         {"write", "write the inputs of the peers to this folder, then end", NULL, &dir}};
     int rc = perf_flags(argc, argv, flags, (int)(sizeof flags / sizeof *flags), &e);
     t.dense = !strcmp(update, "dense");
     gemm_single_threaded();
-    if (!rc && (!t.batch || t.batch > ROWS || !t.slice))
-        rc = err_set(&e, ERR_INPUT, "--batch must be 1 .. %d, --slice at least 1", ROWS);
+    if (!rc && (!t.batch || t.batch > ROWS / 20 || !t.slice || t.entities < 2 || t.entities > 10000000))
+        rc =
+            err_set(&e, ERR_INPUT, "--batch must be 1 .. %d, --slice at least 1, --ids 2 .. 10 M", ROWS / 20);
     if (!rc) rc = pool_create((int)t.threads, &t.pool, &e);
     if (!rc) rc = make_rows(&t, &e);
     if (!rc) rc = make_model(&t, &e);

@@ -1,4 +1,4 @@
-#include "bench/experiment.h"
+#include "bench/run/experiment.h"
 #include "tests/bench/scratch.h"
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "bench/features.h"
+#include "bench/run/features.h"
 #include <criterion/criterion.h>
 #include <string.h>
 

@@ -1,11 +1,11 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/str.h"
-#include "bench/gnuplot.h"
-#include "bench/plot.h"
-#include "bench/plot_label.h"
-#include "bench/plots.h"
-#include "bench/svg.h"
+#include "bench/report/gnuplot.h"
+#include "bench/report/plot.h"
+#include "bench/report/plot_label.h"
+#include "bench/report/plots.h"
+#include "bench/report/svg.h"
 #include "tests/bench/results.h"
 #include <criterion/criterion.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 #include "base/str.h"
-#include "bench/report.h"
+#include "bench/report/report.h"
 #include "tests/bench/results.h"
 #include <criterion/criterion.h>
 #include <stdlib.h>

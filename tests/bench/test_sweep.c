@@ -1,5 +1,5 @@
 /* A small experiment from end to end, through the program. */
-#include "bench/measure.h"
+#include "bench/run/measure.h"
 #include "bench/results.h"
 #include "metrics/metrics.h"
 #include "tests/bench/scratch.h"

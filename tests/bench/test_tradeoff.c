@@ -1,6 +1,6 @@
 #include "base/rng.h"
 #include "base/str.h"
-#include "bench/tradeoff.h"
+#include "bench/report/tradeoff.h"
 #include "tests/bench/results.h"
 #include <criterion/criterion.h>
 #include <math.h>

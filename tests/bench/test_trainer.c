@@ -1,6 +1,6 @@
 #include "base/pool.h"
 #include "base/progress.h"
-#include "bench/trainer.h"
+#include "bench/run/trainer.h"
 #include "data/prepare.h"
 #include "metrics/metrics.h"
 #include "tests/bench/scratch.h"

@@ -1,0 +1,225 @@
+#include "bench/report/tradeoff.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "bench/results.h"
+#include <math.h>
+#include <string.h>
+
+/* The numbers of compute.csv and where they go. */
+struct column {
+    const char *name;
+    size_t offset;
+    double *value;
+};
+#define COLUMN(field)                                                                                        \
+    { #field, offsetof(struct tradeoff_point, field), NULL }
+enum { NUMBERS = 17 };
+
+static void set_texts(struct tradeoff_point *p, const struct table *t, size_t row) {
+    p->variant = table_text(t, row, table_column(t, "variant"));
+    p->features = table_text(t, row, table_column(t, "features"));
+    p->precision = table_text(t, row, table_column(t, "precision"));
+    p->store = table_text(t, row, table_column(t, "store"));
+    p->load = table_text(t, row, table_column(t, "load"));
+    p->verdict = table_text(t, row, table_column(t, "verdict"));
+}
+
+static struct tradeoff_point empty_point(const struct effect_group *g) {
+    struct tradeoff_point p = {.group = g,
+                               .precision = "",
+                               .store = "",
+                               .load = "",
+                               .verdict = "",
+                               .variant = "",
+                               .features = "",
+                               .pareto = -1,
+                               .chosen = -1};
+    p.n_features = p.seeds = p.gauc_valid = p.auc = p.logloss = p.params = NAN;
+    p.candidates = p.threads = p.offered_qps = p.qps = p.items_per_second = p.samples = NAN;
+    p.p50_us = p.p50_lo_us = p.p50_hi_us = p.p95_us = p.p99_us = p.p99_lo_us = p.p99_hi_us = p.p999_us = NAN;
+    p.flops_per_candidate = p.bytes_per_candidate = p.floor_us = NAN;
+    p.gauc = (struct effect_stat){0, NAN, NAN, NAN};
+    if (!g) return p;
+    p.variant = g->variant;
+    p.features = g->features;
+    p.n_features = g->n_features;
+    p.seeds = (double)g->metric[EFFECT_GAUC].n;
+    p.gauc = g->metric[EFFECT_GAUC];
+    p.gauc_valid = g->valid_gauc;
+    p.auc = g->metric[EFFECT_AUC].mean;
+    p.logloss = g->metric[EFFECT_LOGLOSS].mean;
+    p.params = g->metric[EFFECT_PARAMS].mean;
+    return p;
+}
+
+/* Appends the rows of compute.csv that belong to group g (NULL: those that belong to none). */
+static size_t add_rows(struct tradeoff *t, const struct effect *f, const struct effect_group *g,
+                       const struct column number[NUMBERS]) {
+    size_t added = 0;
+    for (size_t row = 0; row < t->compute.rows; row++) {
+        struct tradeoff_point p = empty_point(g);
+        set_texts(&p, &t->compute, row);
+        size_t found = effect_find(f, p.variant, p.features);
+        if ((found < f->groups ? &f->group[found] : NULL) != g) continue;
+        for (int i = 0; i < NUMBERS; i++)
+            *(double *)(void *)((char *)&p + number[i].offset) = number[i].value[row];
+        t->point[t->n++] = p;
+        added++;
+    }
+    return added;
+}
+
+static int join(struct tradeoff *t, const struct effect *f, struct err *e) {
+    struct column number[NUMBERS + 1] = {COLUMN(candidates),
+                                         COLUMN(threads),
+                                         COLUMN(offered_qps),
+                                         COLUMN(qps),
+                                         COLUMN(items_per_second),
+                                         COLUMN(p50_us),
+                                         COLUMN(p50_lo_us),
+                                         COLUMN(p50_hi_us),
+                                         COLUMN(p95_us),
+                                         COLUMN(p99_us),
+                                         COLUMN(p99_lo_us),
+                                         COLUMN(p99_hi_us),
+                                         COLUMN(p999_us),
+                                         COLUMN(flops_per_candidate),
+                                         COLUMN(bytes_per_candidate),
+                                         COLUMN(floor_us),
+                                         {"n", offsetof(struct tradeoff_point, samples), NULL},
+                                         {NULL, 0, NULL}};
+    int unused;
+    TRY(table_need(&t->compute, "variant", &unused, e));
+    TRY(table_need(&t->compute, "features", &unused, e));
+    TRY(table_need(&t->compute, "candidates", &unused, e));
+    TRY(table_need(&t->compute, "p50_us", &unused, e));
+    for (int i = 0; i < NUMBERS; i++) TRY(table_numbers(&t->compute, number[i].name, &number[i].value, e));
+    size_t room = t->compute.rows + f->groups;
+    t->point = arena_alloc(&t->compute.arena, room * sizeof *t->point);
+    if (!t->point) return err_nomem(e, room * sizeof *t->point);
+    for (size_t g = 0; g < f->groups; g++)
+        if (!add_rows(t, f, &f->group[g], number)) t->point[t->n++] = empty_point(&f->group[g]);
+    add_rows(t, f, NULL, number);
+    return 0;
+}
+
+/* q is at least as good as p in both, and better in one. */
+static int beats(const struct tradeoff_point *q, const struct tradeoff_point *p) {
+    return q->candidates == p->candidates && q->gauc.mean >= p->gauc.mean && q->p50_us <= p->p50_us &&
+           (q->gauc.mean > p->gauc.mean || q->p50_us < p->p50_us);
+}
+
+static int keeps_limit(const struct tradeoff_point *p, double limit_ms) {
+    return p->p99_us <= limit_ms * 1e3 && !isnan(p->gauc_valid);
+}
+
+static int preferred(const struct tradeoff_point *q, const struct tradeoff_point *p) {
+    return q->gauc_valid > p->gauc_valid || (q->gauc_valid == p->gauc_valid && q->p50_us < p->p50_us);
+}
+
+void tradeoff_flag(struct tradeoff_point *point, size_t n, double limit_ms) {
+    for (size_t i = 0; i < n; i++) {
+        struct tradeoff_point *p = &point[i];
+        p->pareto = p->chosen = -1;
+        if (isnan(p->candidates)) continue;
+        p->chosen = limit_ms > 0 ? keeps_limit(p, limit_ms) : -1;
+        p->pareto = isnan(p->gauc.mean) || isnan(p->p50_us) ? -1 : 1;
+        for (size_t j = 0; j < n; j++) {
+            const struct tradeoff_point *q = &point[j];
+            if (q->candidates != p->candidates || j == i) continue;
+            if (beats(q, p)) p->pareto = 0;
+            bool earlier = j < i && !preferred(p, q);
+            if (limit_ms > 0 && keeps_limit(q, limit_ms) && (preferred(q, p) || earlier)) p->chosen = 0;
+        }
+    }
+}
+
+/* measure.limit_ms of the experiment in the manifest; no manifest, or none in it: no limit. */
+static double limit_of(const char *dir) {
+    char path[1024];
+    json_t *manifest = NULL;
+    struct err ignored = ERR_INIT;
+    if (file_join(path, sizeof path, dir, "manifest.json", &ignored) ||
+        file_read_json(path, &manifest, &ignored))
+        return 0;
+    const json_t *config = json_object_get(manifest, "config");
+    const json_t *measure = json_object_get(config ? config : manifest, "measure");
+    double limit = json_number_value(json_object_get(measure, "limit_ms"));
+    json_decref(manifest);
+    return limit;
+}
+
+int tradeoff_load(const char *dir, struct effect *f, struct tradeoff *t, struct err *e) {
+    *t = (struct tradeoff){.n = 0};
+    TRY(effect_load(dir, f, e));
+    int rc = table_load(dir, "compute.csv", &t->compute, e);
+    if (!rc) rc = join(t, f, e);
+    if (rc) {
+        tradeoff_release(t);
+        effect_release(f);
+        return rc;
+    }
+    t->limit_ms = limit_of(dir);
+    tradeoff_flag(t->point, t->n, t->limit_ms);
+    return 0;
+}
+
+void tradeoff_release(struct tradeoff *t) {
+    table_release(&t->compute);
+    *t = (struct tradeoff){.n = 0};
+}
+
+static void flag(struct csv_line *l, int value) { csv_num(l, value < 0 ? (double)NAN : value); }
+
+static void write_point(struct csv_line *l, const struct tradeoff_point *p) {
+    csv_text(l, p->variant);
+    csv_text(l, p->features);
+    csv_num(l, p->n_features);
+    csv_text(l, p->precision);
+    csv_text(l, p->store);
+    csv_num(l, p->candidates);
+    csv_num(l, p->threads);
+    csv_text(l, p->load);
+    const double number[] = {p->seeds,
+                             p->gauc.mean,
+                             p->gauc.lo,
+                             p->gauc.hi,
+                             p->gauc_valid,
+                             p->auc,
+                             p->logloss,
+                             p->p50_us,
+                             p->p50_lo_us,
+                             p->p50_hi_us,
+                             p->p99_us,
+                             p->qps,
+                             p->items_per_second,
+                             p->flops_per_candidate,
+                             p->bytes_per_candidate,
+                             p->floor_us,
+                             p->params};
+    for (size_t i = 0; i < sizeof number / sizeof *number; i++) csv_num(l, number[i]);
+    flag(l, p->pareto);
+    flag(l, p->chosen);
+    csv_end(l);
+}
+
+int tradeoff_save(const struct tradeoff *t, const char *dir, struct err *e) {
+    char path[1024];
+    struct file_out o;
+    TRY(file_join(path, sizeof path, dir, "tradeoff.csv", e));
+    TRY(file_begin(&o, path, e));
+    fputs(RESULTS_TRADEOFF_COLUMNS "\n", o.f);
+    struct csv_line l = {.f = o.f};
+    for (size_t i = 0; i < t->n; i++) write_point(&l, &t->point[i]);
+    return file_commit(&o, e);
+}
+
+int tradeoff_write(const char *dir, struct err *e) {
+    struct effect f;
+    struct tradeoff t;
+    TRY(tradeoff_load(dir, &f, &t, e));
+    int rc = tradeoff_save(&t, dir, e);
+    tradeoff_release(&t);
+    effect_release(&f);
+    return rc;
+}

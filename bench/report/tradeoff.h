@@ -1,0 +1,51 @@
+/* tradeoff.h: the trade-off curve: effect.csv joined with compute.csv, with the Pareto front and the pick.
+ *
+ * A point is a model as it was measured: variant x features x precision x store x candidates x threads x
+ * load. A model without a measurement is a point without candidates and times; a measurement without a
+ * trained model is a point without GAUC. Unknown numbers are NaN (empty cells in tradeoff.csv).
+ *
+ * Pareto: a point is on the front of its number of candidates when no other one is at least as good in both
+ * GAUC and p50 and better in one. Chosen: among the points of a number of candidates whose p99 keeps to the
+ * limit, the one with the highest GAUC on *validation* (then the lower p50).
+ *
+ *     struct effect f;  struct tradeoff t;
+ *     TRY(tradeoff_load("results/mine", &f, &t, e));        t's texts belong to f and t
+ *     for (size_t i = 0; i < t.n; i++) printf("%s %g %g\n", t.point[i].variant, t.point[i].gauc.mean,
+ *                                             t.point[i].p50_us);
+ *     tradeoff_release(&t);
+ *     effect_release(&f);
+ */
+#ifndef PRERANK_BENCH_TRADEOFF_H
+#define PRERANK_BENCH_TRADEOFF_H
+#include "base/err.h"
+#include "bench/report/effect.h"
+#include "bench/report/table.h"
+#include <stddef.h>
+
+struct tradeoff_point {
+    const char *variant, *features, *precision, *store, *load, *verdict;
+    const struct effect_group *group; /* NULL: measured, not trained */
+    struct effect_stat gauc;
+    double n_features, seeds, gauc_valid, auc, logloss, params;
+    double candidates, threads, offered_qps, qps, items_per_second, samples;
+    double p50_us, p50_lo_us, p50_hi_us, p95_us, p99_us, p99_lo_us, p99_hi_us, p999_us;
+    double flops_per_candidate, bytes_per_candidate, floor_us;
+    int pareto, chosen; /* 1, 0, or -1: does not apply */
+};
+struct tradeoff {
+    struct table compute;
+    size_t n;
+    struct tradeoff_point *point; /* models in the order of effect.csv, each with its rows of compute.csv */
+    double limit_ms;              /* the budget on p99, from the manifest; 0: none */
+};
+
+/* DIR's effect.csv, compute.csv and manifest.json (which may be missing). */
+int tradeoff_load(const char *dir, struct effect *f, struct tradeoff *t, struct err *e);
+void tradeoff_release(struct tradeoff *t); /* not f */
+/* Sets pareto (and chosen, for limit_ms > 0) of point[n]. */
+void tradeoff_flag(struct tradeoff_point *point, size_t n, double limit_ms);
+/* Reads DIR, writes DIR/tradeoff.csv. */
+int tradeoff_write(const char *dir, struct err *e);
+int tradeoff_save(const struct tradeoff *t, const char *dir, struct err *e); /* the second half of that */
+
+#endif

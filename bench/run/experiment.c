@@ -1,0 +1,412 @@
+#include "bench/run/experiment.h"
+#include "base/str.h"
+#include "nn/exec.h"
+#include <ctype.h>
+#include <string.h>
+
+struct reader {
+    struct experiment *x;
+    struct problems *p;
+    struct conf *overrides; /* what --set says of variants: name or id -> map */
+    bool nomem;
+};
+
+static void *alloc(struct reader *r, size_t bytes) {
+    void *p = arena_alloc(&r->x->arena, bytes ? bytes : 1);
+    if (!p && !r->nomem) {
+        struct err e = ERR_INIT;
+        err_nomem(&e, bytes);
+        problems_take(r->p, &e);
+        r->nomem = true;
+    }
+    return p;
+}
+
+static size_t add_names(const struct opt *table, const char **names, size_t n, size_t cap) {
+    for (; table->name && n < cap; table++) names[n++] = table->name;
+    return n;
+}
+
+/* Every key of `map` into `obj`, but for those in `others`, which somebody else reads. */
+static void read_options(struct reader *r, const struct opt *table, void *obj, const struct conf *map,
+                         const char *what, const char *const *others, size_t n_others) {
+    struct err e = ERR_INIT;
+    if (!map || (map->type == CONF_SCALAR && !map->quoted && !*map->text)) return;
+    if (conf_want(map, CONF_MAP, what, &e)) {
+        problems_take(r->p, &e);
+        return;
+    }
+    for (size_t i = 0; i < map->n; i++) {
+        const struct conf *key = map->key[i];
+        size_t k = 0;
+        while (k < n_others && strcmp(others[k], key->text) != 0) k++;
+        if (k < n_others) continue;
+        if (opt_find(table, key->text)) {
+            if (opt_set(table, obj, key->text, map->item[i], what, &e)) problems_take(r->p, &e);
+            continue;
+        }
+        const char *names[128];
+        size_t n = 0;
+        for (; n < n_others; n++) names[n] = others[n];
+        n = add_names(table, names, n, sizeof names / sizeof *names);
+        char text[OPT_TEXT_MAX + 32];
+        snprintf(text, sizeof text, "%s: unknown key", what);
+        problems_unknown(r->p, key, text, key->text, names, n);
+    }
+}
+
+/* Ids become file names and cells of tables. */
+static bool good_name(const char *s) {
+    size_t n = strlen(s);
+    if (!n || n > EXPERIMENT_ID_MAX || *s == '-') return false;
+    for (; *s; s++)
+        if (!isalnum((unsigned char)*s) && !strchr("_-+", *s)) return false;
+    return true;
+}
+
+static void check_name(struct reader *r, const struct conf *at, const char *what, const char *name) {
+    if (!good_name(name))
+        problems_add(r->p, at,
+                     "%s \"%s\" becomes part of file names: at most %d letters, digits and _ - + work", what,
+                     name, EXPERIMENT_ID_MAX);
+}
+
+/* ---- --set ---- */
+
+static bool is_top_level(const char *key, size_t n) {
+    for (const struct experiment_key *k = experiment_keys; k->name; k++)
+        if (strlen(k->name) == n && !strncmp(k->name, key, n)) return true;
+    return false;
+}
+
+static void read_settings(struct reader *r, const char *const *settings, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        struct err e = ERR_INIT;
+        const char *equals = strchr(settings[i], '=');
+        if (!equals || equals == settings[i]) {
+            err_set(&e, ERR_INPUT, "--set %s: write it as KEY=VALUE, for example --set train.batch=512",
+                    settings[i]);
+            problems_take(r->p, &e);
+            continue;
+        }
+        char *key = arena_strndup(&r->x->arena, settings[i], (size_t)(equals - settings[i]));
+        if (!key) {
+            alloc(r, SIZE_MAX);
+            return;
+        }
+        struct conf *root = r->x->root;
+        size_t first = strcspn(key, ".");
+        if (!is_top_level(key, first) && key[first]) root = r->overrides; /* dssm.hidden */
+        if (conf_set(root, key, equals + 1, &r->x->arena, &e)) problems_take(r->p, &e);
+    }
+}
+
+/* Each variant that --set names must be in the experiment. */
+static void check_overrides(struct reader *r) {
+    const struct experiment *x = r->x;
+    for (size_t i = 0; i < r->overrides->n; i++) {
+        const char *key = r->overrides->key[i]->text, *known[128];
+        size_t n = 0;
+        bool found = false;
+        for (const struct experiment_key *k = experiment_keys; k->name; k++) known[n++] = k->name;
+        for (int v = 0; v < x->n_variants; v++) {
+            found |= !strcmp(key, x->variant[v].id) || !strcmp(key, x->variant[v].variant->name);
+            if (n < sizeof known / sizeof *known) known[n++] = x->variant[v].id;
+        }
+        if (!found)
+            problems_unknown(r->p, r->overrides->key[i],
+                             "neither a key nor a variant of the experiment:", key, known, n);
+    }
+}
+
+/* ---- the parts ---- */
+
+static void read_top(struct reader *r) {
+    static const char *const others[] = {"data", "variants", "features", "train", "measure"};
+    struct experiment *x = r->x;
+    read_options(r, experiment_opts, &x->o, x->root, "experiment", others, sizeof others / sizeof *others);
+    const struct conf *at = conf_get(x->root, "seeds");
+    if (!x->o.seeds.n) problems_add(r->p, at, "`seeds` must name at least one, as in [1]");
+    for (int i = 0; i < x->o.seeds.n; i++)
+        for (int k = 0; k < i; k++)
+            if (x->o.seeds.v[i] == x->o.seeds.v[k])
+                problems_add(r->p, at, "`seeds` names %lld twice", (long long)x->o.seeds.v[i]);
+    if (!*x->o.name) {
+        const char *slash = strrchr(x->path, '/'), *stem = slash ? slash + 1 : x->path;
+        const char *dot = strrchr(stem, '.');
+        size_t n = dot && dot != stem ? (size_t)(dot - stem) : strlen(stem);
+        snprintf(x->o.name, sizeof x->o.name, "%.*s", (int)(n < OPT_TEXT_MAX ? n : OPT_TEXT_MAX - 1), stem);
+    }
+    at = conf_get(x->root, "name");
+    check_name(r, at ? at : x->root, "the experiment's name", x->o.name);
+}
+
+static void read_train(struct reader *r, struct train_options *t, const struct conf *map, const char *what) {
+    struct opt table[TRAIN_TABLE_MAX];
+    train_table(table);
+    read_options(r, table, t, map, what, NULL, 0);
+}
+
+static void read_data(struct reader *r) {
+    struct experiment *x = r->x;
+    struct err e = ERR_INIT;
+    struct conf *data = conf_get(x->root, "data");
+    int rc;
+    if (!data) {
+        problems_add(r->p, x->root, "needs the key `data`: a schema such as configs/data/movielens.yaml");
+        return;
+    }
+    if (data->type == CONF_MAP) {
+        rc = schema_from_conf(data, x->o.name, &x->schema, &e);
+    } else if (data->type == CONF_LIST || !*data->text) {
+        rc = conf_err(data, &e, "`data` must be the path of a schema, or a map");
+    } else {
+        const char *slash = strrchr(x->path, '/');
+        char dir[1024];
+        snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - x->path + 1) : 0, x->path);
+        rc = file_join(x->data_path, sizeof x->data_path, dir, data->text, &e);
+        if (!rc && (!*dir || !file_exists(x->data_path)))
+            rc = file_join(x->data_path, sizeof x->data_path, "", data->text, &e);
+        if (!rc && !file_exists(x->data_path))
+            rc = conf_err(data, &e,
+                          "there is no schema \"%s\", neither beside this file nor in the working directory",
+                          data->text);
+        if (!rc) rc = schema_load(x->data_path, &x->schema, &e);
+    }
+    if (rc) {
+        problems_take(r->p, &e);
+        return;
+    }
+    x->has_schema = true;
+    if (!*x->o.data_dir && snprintf(x->o.data_dir, sizeof x->o.data_dir, "results/data/%s", x->schema.name) >=
+                               (int)sizeof x->o.data_dir)
+        problems_add(r->p, data, "the schema's name is too long for a folder; set `data_dir`");
+}
+
+/* One variant's map: options, `id` and `train`. */
+static void read_body(struct reader *r, struct experiment_variant *v, const struct conf *body,
+                      const char *what) {
+    static const char *const others[] = {"id", "train"};
+    read_options(r, v->variant->opts, v->options, body, what, others, 2);
+    char where[OPT_TEXT_MAX + 16];
+    snprintf(where, sizeof where, "%s: train", what);
+    read_train(r, &v->train, conf_get(body, "train"), where);
+    const struct conf *id = conf_get(body, "id");
+    if (!id) return;
+    if (id->type != CONF_SCALAR)
+        problems_add(r->p, id, "%s: `id` must be a single text", what);
+    else {
+        check_name(r, id, "the id", id->text);
+        snprintf(v->id, sizeof v->id, "%s", id->text);
+    }
+}
+
+static void unknown_variant(struct reader *r, const struct conf *at, const char *name) {
+    const char *known[128];
+    size_t n = 0;
+    for (const struct variant *const *v = variant_all(); *v && n < 128; v++) known[n++] = (*v)->name;
+    problems_unknown(r->p, at, "unknown variant", name, known, n);
+}
+
+static bool read_variant(struct reader *r, const struct conf *c, struct experiment_variant *v) {
+    const struct conf *name = c, *body = NULL;
+    if (c->type == CONF_MAP && c->n) {
+        name = c->key[0];
+        body = c->item[0];
+    }
+    if (c->type == CONF_MAP && c->n > 1) {
+        problems_add(r->p, c->key[1],
+                     "a variant is one `name: {options}`; indent `%s` below `%s` if it is its option",
+                     c->key[1]->text, name->text);
+        return false;
+    }
+    if (name->type != CONF_SCALAR || !*name->text) {
+        problems_add(r->p, c, "a variant must be a name, or `name: {options}`");
+        return false;
+    }
+    v->at = name;
+    v->variant = variant_find(name->text);
+    if (!v->variant) {
+        unknown_variant(r, name, name->text);
+        return false;
+    }
+    v->options = alloc(r, v->variant->options_bytes);
+    if (!v->options) return false;
+    opt_defaults(v->variant->opts, v->options);
+    v->train = r->x->train;
+    snprintf(v->id, sizeof v->id, "%s", v->variant->name);
+    read_body(r, v, body, v->variant->name);
+    read_body(r, v, conf_get(r->overrides, v->variant->name), v->variant->name);
+    if (strcmp(v->id, v->variant->name) != 0) read_body(r, v, conf_get(r->overrides, v->id), v->id);
+    return true;
+}
+
+static void read_variants(struct reader *r) {
+    struct experiment *x = r->x;
+    struct err e = ERR_INIT;
+    const struct conf *list = conf_get(x->root, "variants");
+    if (!list) {
+        problems_add(r->p, x->root, "needs the key `variants`: a list of models, as in [dssm, mlp]");
+        return;
+    }
+    if (conf_want(list, CONF_LIST, "`variants`", &e)) {
+        problems_take(r->p, &e);
+        return;
+    }
+    if (!list->n) problems_add(r->p, list, "`variants` must name at least one, as in [dssm, mlp]");
+    x->variant = alloc(r, list->n * sizeof *x->variant);
+    for (size_t i = 0; x->variant && i < list->n; i++) {
+        struct experiment_variant *v = &x->variant[x->n_variants];
+        if (!read_variant(r, list->item[i], v)) continue;
+        for (int k = 0; k < x->n_variants; k++)
+            if (!strcmp(x->variant[k].id, v->id))
+                problems_add(r->p, v->at, "two variants are called `%s`; give one another `id`", v->id);
+        x->n_variants++;
+    }
+}
+
+static void read_subset(struct reader *r, const struct conf *name, const struct conf *value,
+                        struct subset *s) {
+    *s = (struct subset){.name = name->text, .at = name};
+    check_name(r, name, "the feature subset", name->text);
+    bool list = value->type == CONF_LIST;
+    s->term = alloc(r, (list ? value->n : 1) * sizeof *s->term);
+    if (!s->term) return;
+    if (value->type == CONF_MAP || (list ? !value->n : !*value->text)) {
+        problems_add(r->p, value->type == CONF_MAP || list ? value : name,
+                     "feature subset `%s` must be \"*\" or a list such as [user, item, -zip]", name->text);
+        return;
+    }
+    for (size_t i = 0; i < (list ? value->n : 1); i++) {
+        const struct conf *t = list ? value->item[i] : value;
+        if (t->type != CONF_SCALAR)
+            problems_add(r->p, t, "feature subset `%s`: each member must be a name", name->text);
+        else
+            s->term[s->n++] = (struct subset_term){t->text, t};
+    }
+}
+
+static void read_subsets(struct reader *r) {
+    struct experiment *x = r->x;
+    struct err e = ERR_INIT;
+    const struct conf *map = conf_get(x->root, "features");
+    if (map && conf_want(map, CONF_MAP, "`features`", &e)) {
+        problems_take(r->p, &e);
+        return;
+    }
+    if (map && !map->n) problems_add(r->p, map, "`features` must name a subset, as in {all: \"*\"}");
+    x->subset = alloc(r, (map ? map->n : 1) * sizeof *x->subset);
+    if (!x->subset) return;
+    if (!map) {
+        struct subset_term *everything = alloc(r, sizeof *everything);
+        if (!everything) return;
+        everything->text = "*";
+        x->subset[x->n_subsets++] = (struct subset){.name = "all", .n = 1, .term = everything};
+        return;
+    }
+    for (size_t i = 0; i < map->n; i++) read_subset(r, map->key[i], map->item[i], &x->subset[x->n_subsets++]);
+}
+
+static void read_measure(struct reader *r) {
+    struct measure_options *m = &r->x->measure;
+    read_options(r, measure_opts, m, conf_get(r->x->root, "measure"), "measure", NULL, 0);
+    for (int i = 0; i < m->candidates.n; i++)
+        for (int k = 0; k < i; k++)
+            if (m->candidates.v[i] == m->candidates.v[k])
+                problems_add(r->p, conf_get(r->x->root, "measure"), "`candidates` names %lld twice",
+                             (long long)m->candidates.v[i]);
+}
+
+static void check_subsets(struct reader *r) {
+    struct experiment *x = r->x;
+    struct err e = ERR_INIT;
+    struct features all;
+    if (features_of_schema(&x->schema, &x->arena, &all, &e)) {
+        problems_take(r->p, &e);
+        return;
+    }
+    bool *keep = alloc(r, (size_t)all.n + 1);
+    for (int s = 0; keep && s < x->n_subsets; s++) subset_resolve(&x->subset[s], &all, keep, r->p);
+}
+
+int experiment_load(const char *path, const char *const *settings, size_t n_settings, struct experiment *out,
+                    struct problems *p) {
+    int before = p->n;
+    struct conf overrides = {.type = CONF_MAP, .file = "--set"};
+    struct reader r = {.x = out, .p = p, .overrides = &overrides};
+    struct err e = ERR_INIT;
+    struct opt table[TRAIN_TABLE_MAX];
+    memset(out, 0, sizeof *out);
+    train_table(table);
+    opt_defaults(experiment_opts, &out->o);
+    opt_defaults(table, &out->train);
+    opt_defaults(measure_opts, &out->measure);
+    out->path = arena_strdup(&out->arena, path);
+    if (!out->path) err_nomem(&e, strlen(path));
+    if (e.code || conf_load(path, &out->arena, &out->root, &e) ||
+        conf_want(out->root, CONF_MAP, "an experiment", &e)) {
+        problems_take(p, &e);
+    } else {
+        read_settings(&r, settings, n_settings);
+        read_top(&r);
+        read_train(&r, &out->train, conf_get(out->root, "train"), "train");
+        read_data(&r);
+        read_variants(&r);
+        read_subsets(&r);
+        read_measure(&r);
+        check_overrides(&r);
+        if (out->has_schema) check_subsets(&r);
+    }
+    if (p->n == before) return 0;
+    experiment_release(out);
+    return ERR_INPUT;
+}
+
+void experiment_release(struct experiment *x) {
+    if (x->has_schema) schema_release(&x->schema);
+    x->has_schema = false;
+    arena_release(&x->arena);
+}
+
+/* The whole of a model's machinery, on vocabularies of two: what it refuses, it refuses now. */
+static int try_model(const struct experiment_variant *v, const struct features *used, struct err *e) {
+    struct graph g;
+    struct exec *x = NULL;
+    struct optim *o = NULL;
+    const struct exec_options xo = {.max_rows = 1, .train = true};
+    graph_init(&g);
+    int rc = variant_build(v->variant, v->options, used, &g, e);
+    if (!rc) rc = graph_alloc_params(&g, 1, e);
+    if (!rc) rc = exec_create(&g, &xo, &x, e);
+    if (!rc) rc = optim_create(&g, x, &v->train.optim, NULL, &o, e);
+    optim_free(o);
+    exec_free(x);
+    graph_release(&g);
+    return rc;
+}
+
+static void check_model(struct experiment *x, const struct experiment_variant *v, const struct subset *s,
+                        const struct features *all, bool *keep, struct problems *p) {
+    struct err e = ERR_INIT;
+    struct features used;
+    if (subset_resolve(s, all, keep, p)) return;
+    if (features_select(all, keep, !v->variant->two_tower, &x->arena, &used, NULL, &e))
+        problems_take(p, &e);
+    else if (try_model(v, &used, &e))
+        problems_add(p, v->at, "%s on feature subset `%s`: %s", v->id, s->name, e.msg);
+}
+
+int experiment_check_models(struct experiment *x, struct problems *p) {
+    int before = p->n;
+    struct err e = ERR_INIT;
+    struct features all;
+    bool *keep = arena_alloc(&x->arena, SCHEMA_MAX_FIELDS + 1);
+    if (!keep) err_nomem(&e, SCHEMA_MAX_FIELDS);
+    if (e.code || features_of_schema(&x->schema, &x->arena, &all, &e)) {
+        problems_take(p, &e);
+        return ERR_INPUT;
+    }
+    for (int v = 0; v < x->n_variants; v++)
+        for (int s = 0; s < x->n_subsets; s++) check_model(x, &x->variant[v], &x->subset[s], &all, keep, p);
+    return p->n == before ? 0 : ERR_INPUT;
+}

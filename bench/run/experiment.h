@@ -1,0 +1,101 @@
+/* experiment.h: what `prerank run` is asked to do: the YAML of configs/, read and checked
+ * (docs/experiments.md).
+ *
+ *     name: mine                          default: the file's name without .yaml
+ *     data: configs/data/mine.yaml        or the schema itself as a map
+ *     data_dir: results/data/mine         default: results/data/<schema name>
+ *     variants:
+ *       - dssm
+ *       - dssm: {id: deep, hidden: [256, 128, 64, 32], train: {epochs: 20}}
+ *     features: {all: "*", no-cross: [user, item]}       bench/run/features.h; default {all: "*"}
+ *     seeds: [1, 2, 3]
+ *     train: {batch: 1024, ...}           train_table()
+ *     measure: {candidates: [100, 1000]}  measure_opts
+ *
+ *     struct experiment x;  struct problems p = PROBLEMS_INIT;
+ *     if (experiment_load("configs/mine.yaml", settings, n, &x, &p)) problems_print(&p, stderr);
+ *     else experiment_release(&x);
+ */
+#ifndef PRERANK_BENCH_EXPERIMENT_H
+#define PRERANK_BENCH_EXPERIMENT_H
+#include "base/conf.h"
+#include "base/file.h"
+#include "base/opt.h"
+#include "bench/run/features.h"
+#include "bench/problems.h"
+#include "data/schema.h"
+#include "nn/optim.h"
+#include "variants/variant.h"
+#include <jansson.h>
+
+#define EXPERIMENT_ID_MAX 48
+
+enum { MONITOR_GAUC, MONITOR_AUC, MONITOR_LOGLOSS };
+struct train_options {
+    int64_t batch, slice, epochs, patience, eval_every, rows;
+    int monitor;
+    struct optim_options optim;
+    struct schedule_options schedule;
+};
+/* The options of `train:`: ours, then those of nn/optim.h, all in one map. */
+#define TRAIN_TABLE_MAX 48
+void train_table(struct opt out[TRAIN_TABLE_MAX]);
+
+struct measure_options {
+    struct opt_ints candidates;
+    int64_t requests, warmup, turn, threads, topk;
+    double min_seconds, seconds, limit_ms;
+};
+extern const struct opt measure_opts[];
+
+struct experiment_options { /* the scalars of the top level */
+    char name[OPT_TEXT_MAX], data_dir[OPT_TEXT_MAX];
+    struct opt_ints seeds;
+};
+extern const struct opt experiment_opts[];
+/* Every key of the top level with a line of help; NULL-ended. */
+struct experiment_key {
+    const char *name, *help;
+};
+extern const struct experiment_key experiment_keys[];
+
+struct experiment_variant {
+    char id[OPT_TEXT_MAX]; /* names the files and the rows of the results; unique */
+    const struct variant *variant;
+    void *options;
+    struct train_options train; /* the experiment's `train:` with this variant's overrides */
+    const struct conf *at;
+};
+
+struct experiment {
+    struct arena arena;
+    const char *path;
+    struct conf *root;
+    struct experiment_options o;
+    char data_path[1024]; /* of the schema; "" when it stands inline */
+    bool has_schema;
+    struct schema schema;
+    int n_variants, n_subsets;
+    struct experiment_variant *variant;
+    struct subset *subset;
+    struct train_options train;
+    struct measure_options measure;
+};
+
+/* settings: "KEY=VALUE" texts of --set. KEY is a path from the top level ("train.batch",
+ * "variants.0.dssm.dim") or begins with a variant's name or id ("dssm.hidden"). Returns 0, or ERR_INPUT with
+ * every problem that was found; then there is nothing to release. */
+int experiment_load(const char *path, const char *const *settings, size_t n_settings, struct experiment *out,
+                    struct problems *p);
+void experiment_release(struct experiment *x);
+/* Builds each variant on each feature subset, as far as that goes before the data is prepared. */
+int experiment_check_models(struct experiment *x, struct problems *p);
+
+/* As resolved: every option with its value. New references or NULL. */
+json_t *experiment_json(const struct experiment *x);
+json_t *experiment_variant_json(const struct experiment_variant *v);
+/* What decides effect.csv, besides the data: experiment_json() without name, data, data_dir and measure. */
+json_t *experiment_train_json(const struct experiment *x);
+int json_hash(const json_t *j, struct hash *out, struct err *e);
+
+#endif

@@ -1,0 +1,149 @@
+/* experiment.h's option tables, and the experiment as JSON. */
+#include "bench/run/experiment.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const monitor_names[] = {"gauc", "auc", "logloss", NULL};
+static const struct opt train_own[] = {
+    OPT_INT(struct train_options, batch, "1024", 1, 1 << 20, "rows of a training step"),
+    OPT_INT(struct train_options, slice, "256", 1, 1 << 20,
+            "rows that one thread computes at a time; part of the arithmetic, unlike the number of threads"),
+    OPT_INT(struct train_options, epochs, "10", 1, 100000, "passes over the training rows, at most"),
+    OPT_INT(struct train_options, patience, "2", 0, 100000,
+            "stop after this many evaluations without a better one on the validation split; 0: never"),
+    OPT_ENUM(struct train_options, monitor, "gauc", monitor_names,
+             "validation metric that stops training and chooses the epoch to keep"),
+    OPT_INT(struct train_options, eval_every, "1", 1, 100000, "epochs from one evaluation to the next"),
+    OPT_INT(struct train_options, rows, "0", 0, 1e15,
+            "train on this many rows, the first of the training split; 0: all"),
+    OPT_END};
+
+static struct opt *append(struct opt *to, const struct opt *end, const struct opt *table, size_t offset) {
+    for (; table->name; table++) {
+        if (to + 1 >= end) abort(); /* a table outgrew TRAIN_TABLE_MAX: a mistake in the program */
+        *to = *table;
+        to++->offset += offset;
+    }
+    return to;
+}
+
+void train_table(struct opt out[TRAIN_TABLE_MAX]) {
+    const struct opt *end = out + TRAIN_TABLE_MAX;
+    struct opt *to = append(out, end, train_own, 0);
+    to = append(to, end, optim_opts, offsetof(struct train_options, optim));
+    to = append(to, end, schedule_opts, offsetof(struct train_options, schedule));
+    *to = (struct opt)OPT_END;
+}
+
+const struct opt measure_opts[] = {
+    OPT_INTS(struct measure_options, candidates, "100,1000", 1, 1 << 24,
+             "candidates of a request: one point each; [] measures nothing"),
+    OPT_INT(struct measure_options, requests, "1000", 1, 100000000,
+            "requests that count at each point, at least; p99 takes 368, p99.9 takes 3688"),
+    OPT_DOUBLE(struct measure_options, min_seconds, "0.5", 0, 1e6,
+               "fast points get more requests, up to 100 times as many, until they took this long"),
+    OPT_DOUBLE(struct measure_options, seconds, "60", 0.01, 1e6,
+               "a point that has taken this long gets no more requests"),
+    OPT_INT(struct measure_options, turn, "50", 1, 1000000,
+            "requests of one point before the next point's turn; turns go A B B A"),
+    OPT_INT(struct measure_options, warmup, "5", 0, 1000000,
+            "requests at the start of each turn that do not count"),
+    OPT_INT(struct measure_options, threads, "0", 0, 256, "threads of a request; 0: those of the run"),
+    OPT_INT(struct measure_options, topk, "100", 1, 1 << 24,
+            "best candidates that a request returns; all if it has fewer"),
+    OPT_DOUBLE(struct measure_options, limit_ms, "0", 0, 1e6,
+               "response time budget, on the p99: slower points are not chosen; 0: none"),
+    OPT_END};
+
+const struct opt experiment_opts[] = {
+    OPT_TEXT(struct experiment_options, name, "",
+             "names results/<name>; default: the file's name without .yaml"),
+    OPT_TEXT(struct experiment_options, data_dir, "",
+             "the prepared dataset; default: results/data/<name of the schema>"),
+    OPT_INTS(struct experiment_options, seeds, "1", 0, 9e15,
+             "each variant is trained once a seed on each feature subset"),
+    OPT_END};
+
+const struct experiment_key experiment_keys[] = {
+    {"name", "text: names results/<name>; default: the file's name without .yaml"},
+    {"data", "the log's schema: a file like configs/data/*.yaml, or its text as a map"},
+    {"data_dir", "folder of the prepared dataset; default: results/data/<name of the schema>"},
+    {"variants", "list of models: `name`, or `name: {options, id: ..., train: {overrides}}`"},
+    {"features", "map of feature subsets: name -> \"*\", or a list of user, item, pair, fields, \"glob*\" "
+                 "and -exclusions"},
+    {"seeds", "list of whole numbers: each variant is trained once a seed on each feature subset"},
+    {"train", "map: how models are trained"},
+    {"measure", "map: how requests are timed"},
+    {NULL, NULL}};
+
+/* A new reference is taken over also when it is NULL: then the object is given up. */
+static json_t *with(json_t *object, const char *key, json_t *value) {
+    if (object && !json_object_set_new(object, key, value)) return object;
+    json_decref(object);
+    return NULL;
+}
+
+static json_t *train_json(const struct train_options *t) {
+    struct opt table[TRAIN_TABLE_MAX];
+    train_table(table);
+    return opt_json(table, t);
+}
+
+json_t *experiment_variant_json(const struct experiment_variant *v) {
+    json_t *j = with(json_object(), "id", json_string(v->id));
+    j = with(j, "variant", json_string(v->variant->name));
+    j = with(j, "options", opt_json(v->variant->opts, v->options));
+    return with(j, "train", train_json(&v->train));
+}
+
+static json_t *subsets_json(const struct experiment *x) {
+    json_t *j = json_object();
+    for (int s = 0; s < x->n_subsets; s++) {
+        json_t *terms = json_array();
+        for (int t = 0; terms && t < x->subset[s].n; t++) {
+            if (!json_array_append_new(terms, json_string(x->subset[s].term[t].text))) continue;
+            json_decref(terms);
+            terms = NULL;
+        }
+        j = with(j, x->subset[s].name, terms);
+    }
+    return j;
+}
+
+json_t *experiment_train_json(const struct experiment *x) {
+    json_t *variants = json_array();
+    for (int v = 0; variants && v < x->n_variants; v++) {
+        if (!json_array_append_new(variants, experiment_variant_json(&x->variant[v]))) continue;
+        json_decref(variants);
+        variants = NULL;
+    }
+    json_t *top = opt_json(experiment_opts, &x->o);
+    json_t *j = with(json_object(), "variants", variants);
+    j = with(j, "features", subsets_json(x));
+    json_t *seeds = json_object_get(top, "seeds");
+    j = with(j, "seeds", json_incref(seeds));
+    json_decref(top);
+    return j;
+}
+
+json_t *experiment_json(const struct experiment *x) {
+    json_t *j = with(json_object(), "name", json_string(x->o.name));
+    j = with(j, "data", *x->data_path ? json_string(x->data_path) : conf_json(conf_get(x->root, "data")));
+    j = with(j, "data_dir", json_string(x->o.data_dir));
+    json_t *train = experiment_train_json(x);
+    if (!j || !train || json_object_update(j, train)) {
+        json_decref(j);
+        j = NULL;
+    }
+    json_decref(train);
+    j = with(j, "train", train_json(&x->train));
+    return with(j, "measure", opt_json(measure_opts, &x->measure));
+}
+
+int json_hash(const json_t *j, struct hash *out, struct err *e) {
+    char *text = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
+    if (!text) return err_nomem(e, 0);
+    *out = hash_bytes(text, strlen(text));
+    free(text);
+    return 0;
+}

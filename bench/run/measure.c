@@ -1,0 +1,193 @@
+#include "bench/run/measure.h"
+#include "base/progress.h"
+#include "bench/run/measure_rows.h"
+#include "bench/run/requests.h"
+#include "nn/checkpoint.h"
+#include "nn/vec.h"
+#include <string.h>
+
+struct served { /* a model ready to answer */
+    struct graph graph;
+    struct scorer *scorer;
+};
+
+struct measure {
+    const struct sweep *s;
+    const struct measure_options *o;
+    const struct machine *machine;
+    struct pool *pool;
+    struct arena arena;
+    struct serving_data data;
+    bool has_data;
+    struct served *served;     /* [n_models]; scorer NULL: not trained */
+    struct requests *requests; /* one for each number of candidates */
+    int n_points;
+    struct point *point;
+    struct scorer **scorer; /* [n_points] */
+    float *score;
+    uint32_t *order;
+    struct err *e;
+};
+
+static const uint64_t request_seed = 1;
+enum { REQUEST_BYTES_MAX = 256 << 20 }; /* of one number of candidates; requests repeat from there on */
+
+static const struct sweep_run *first_trained(const struct sweep *s, int model) {
+    for (int i = 0; i < s->n_runs; i++)
+        if (s->run[i].model == model && sweep_run_ok(&s->run[i])) return &s->run[i];
+    return NULL;
+}
+
+static int serve_model(struct measure *m, int model, const struct sweep_run *r) {
+    struct served *v = &m->served[model];
+    const struct sweep_model *sm = &m->s->model[model];
+    char path[1024];
+    TRY(variant_build(sm->variant->variant, sm->variant->options, &sm->features, &v->graph, m->e));
+    TRY(graph_alloc_params(&v->graph, (uint64_t)r->seed, m->e));
+    TRY(sweep_path(m->s, "models", r, ".safetensors", path, m->e));
+    TRY(checkpoint_load(&v->graph, path, m->e));
+    struct scorer_options so = scorer_defaults();
+    return scorer_create(&v->graph, &m->data, &so, m->pool, &v->scorer, m->e);
+}
+
+static int draw_requests(struct measure *m) {
+    int n = m->o->candidates.n;
+    size_t most = 0;
+    m->requests = arena_alloc(&m->arena, (size_t)n * sizeof *m->requests);
+    if (!m->requests) return err_nomem(m->e, 0);
+    for (int k = 0; k < n; k++) {
+        size_t candidates = (size_t)m->o->candidates.v[k];
+        size_t room = REQUEST_BYTES_MAX / (candidates * sizeof(uint32_t)), want = (size_t)m->o->requests;
+        if (candidates > most) most = candidates;
+        if (want > room) want = room ? room : 1;
+        TRY(requests_draw(m->s->ds, candidates, want, request_seed, &m->requests[k], m->e));
+    }
+    m->score = arena_alloc(&m->arena, most * sizeof *m->score);
+    m->order = arena_alloc(&m->arena, most * sizeof *m->order);
+    return m->score && m->order ? 0 : err_nomem(m->e, most * sizeof *m->score);
+}
+
+static int add_points(struct measure *m) {
+    size_t most = (size_t)m->s->n_models * (size_t)m->o->candidates.n + 1;
+    m->point = arena_alloc(&m->arena, most * sizeof *m->point);
+    m->scorer = arena_alloc(&m->arena, most * sizeof *m->scorer);
+    if (!m->point || !m->scorer) return err_nomem(m->e, most * sizeof *m->point);
+    for (int i = 0; i < m->s->n_models; i++) {
+        for (int k = 0; m->served[i].scorer && k < m->o->candidates.n; k++) {
+            struct point *p = &m->point[m->n_points];
+            *p = (struct point){.variant = m->s->model[i].variant->id,
+                                .features = m->s->model[i].subset->name,
+                                .candidates = (size_t)m->o->candidates.v[k],
+                                .requests = &m->requests[k],
+                                .threads = pool_threads(m->pool),
+                                .cost = scorer_cost(m->served[i].scorer)};
+            m->scorer[m->n_points++] = m->served[i].scorer;
+        }
+    }
+    return 0;
+}
+
+/* ---- the loop ---- */
+
+static int one_request(struct measure *m, int point, int64_t *took_ns) {
+    const struct request r = requests_at(m->point[point].requests, m->point[point].at++);
+    size_t k = (size_t)m->o->topk;
+    int64_t start = clock_ns();
+    int rc = scorer_score(m->scorer[point], &r, m->score, m->e);
+    scorer_top(m->score, r.n, k < r.n ? k : r.n, m->order);
+    *took_ns = clock_ns() - start;
+    return rc;
+}
+
+static bool done(const struct measure *m, const struct point *p, int64_t busy_ns) {
+    size_t want = (size_t)m->o->requests;
+    double busy = (double)busy_ns * 1e-9;
+    return busy > m->o->seconds || p->n >= 100 * want || (p->n >= want && busy >= m->o->min_seconds);
+}
+
+/* Room for the samples of a turn. */
+static int make_room(struct measure *m, struct point *p) {
+    size_t room = p->room ? p->room : 1024, want = p->n + (size_t)m->o->turn;
+    while (room < want) room *= 2;
+    if (room == p->room) return 0;
+    int64_t *more = mem_realloc(p->sample, p->n * sizeof *more, room * sizeof *more);
+    if (!more) return err_nomem(m->e, room * sizeof *more);
+    p->sample = more;
+    p->room = room;
+    return 0;
+}
+
+static int take_turn(struct measure *m, int point) {
+    struct point *p = &m->point[point];
+    int64_t took;
+    TRY(make_room(m, p));
+    for (int64_t i = 0; i < m->o->warmup; i++) TRY(one_request(m, point, &took));
+    int64_t start = clock_ns(), now = start;
+    for (int64_t i = 0; i < m->o->turn && !done(m, p, p->busy_ns + now - start); i++) {
+        TRY(one_request(m, point, &took));
+        p->sample[p->n++] = took;
+        now = clock_ns();
+    }
+    p->busy_ns += now - start;
+    return 0;
+}
+
+static int run_points(struct measure *m) {
+    struct progress bar;
+    uint64_t total = (uint64_t)m->n_points * (uint64_t)m->o->requests, counted = 0;
+    int rc = 0;
+    if (!total) return 0;
+    progress_start(&bar, "measuring", total);
+    for (int round = 0, left = m->n_points; left && !rc; round++) {
+        left = 0;
+        for (int i = 0; i < m->n_points && !rc; i++) {
+            int point = round % 2 ? m->n_points - 1 - i : i;
+            struct point *p = &m->point[point];
+            if (done(m, p, p->busy_ns)) continue;
+            size_t before = p->n < (size_t)m->o->requests ? p->n : (size_t)m->o->requests;
+            rc = take_turn(m, point);
+            counted += (p->n < (size_t)m->o->requests ? p->n : (size_t)m->o->requests) - before;
+            left++;
+            if (!rc && interrupt_seen()) rc = err_set(m->e, ERR_INTERRUPTED, "interrupted");
+            progress_at(&bar, counted, p->variant);
+        }
+    }
+    progress_end(&bar, rc ? "stopped" : NULL);
+    return rc;
+}
+
+static int prepare(struct measure *m) {
+    gemm_single_threaded();
+    TRY(serving_data_from_dataset(m->s->ds, &m->data, m->e));
+    m->has_data = true;
+    m->served = arena_alloc(&m->arena, (size_t)m->s->n_models * sizeof *m->served);
+    if (!m->served) return err_nomem(m->e, 0);
+    for (int i = 0; i < m->s->n_models; i++) graph_init(&m->served[i].graph);
+    for (int i = 0; i < m->s->n_models; i++) {
+        const struct sweep_run *r = first_trained(m->s, i);
+        if (r && serve_model(m, i, r)) return err_prefix(m->e, "measuring %s", r->id);
+    }
+    TRY(draw_requests(m));
+    return add_points(m);
+}
+
+static void release(struct measure *m) {
+    for (int i = 0; i < m->n_points; i++) mem_free(m->point[i].sample);
+    for (int k = 0; m->requests && k < m->o->candidates.n; k++) requests_release(&m->requests[k]);
+    for (int i = 0; m->served && i < m->s->n_models; i++) {
+        scorer_free(m->served[i].scorer);
+        graph_release(&m->served[i].graph);
+    }
+    if (m->has_data && m->data.release) m->data.release(m->data.self);
+    arena_release(&m->arena);
+}
+
+int measure_run(const struct sweep *s, const struct machine *machine, struct pool *pool, struct err *e) {
+    struct err own = ERR_INIT;
+    struct measure m = {.s = s, .o = &s->x->measure, .machine = machine, .pool = pool, .e = e ? e : &own};
+    int rc = m.o->candidates.n ? prepare(&m) : 0; /* nothing to measure: tables without rows */
+    if (!rc) rc = run_points(&m);
+    if (!rc) rc = measure_write(s->dir, m.point, m.n_points, machine, m.e);
+    release(&m);
+    return rc;
+}

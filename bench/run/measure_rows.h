@@ -1,0 +1,21 @@
+/* measure_rows.h: private to measure: a measured point, and its rows of compute.csv and latency.csv. */
+#ifndef PRERANK_BENCH_MEASURE_ROWS_H
+#define PRERANK_BENCH_MEASURE_ROWS_H
+#include "bench/run/machine.h"
+#include "bench/run/requests.h"
+#include "serve/scorer.h"
+
+struct point {
+    const char *variant, *features;
+    size_t candidates;
+    const struct requests *requests;
+    size_t at; /* next request */
+    int threads;
+    struct scorer_cost cost;
+    int64_t *sample; /* [n] response times in the order of time; measure_write() sorts them */
+    size_t n, room;
+    int64_t busy_ns; /* all turns, warm-up excluded */
+};
+int measure_write(const char *dir, struct point *p, int n, const struct machine *m, struct err *e);
+
+#endif

@@ -1,0 +1,69 @@
+/* sweep.h: variants x feature subsets x seeds: what is trained, what of it is there already, and the files
+ * that come of it.
+ *
+ *     struct sweep s;
+ *     TRY(sweep_plan(&x, &ds, "results/mine", &s, e));
+ *     TRY(sweep_resume(&s, e));                 finds the runs that are finished (--resume)
+ *     rc = sweep_train(&s, pool, e);            the others; ERR_INTERRUPTED after Ctrl-C
+ *     TRY(sweep_assemble(&s, e));               effect.csv and curves.csv of what is finished, in the plan's
+ * order sweep_release(&s);
+ *
+ * A run is finished when runs/<id>.json is there, which is written last, after predictions/<id>.csv,
+ * models/<id>.safetensors and models/<id>.json; id = <variant>.<features>.<seed>. It holds the run's rows of
+ * effect.csv and curves.csv, and a key: the hash of everything that decides them.
+ */
+#ifndef PRERANK_BENCH_SWEEP_H
+#define PRERANK_BENCH_SWEEP_H
+#include "bench/run/experiment.h"
+#include "bench/run/trainer.h"
+#include "data/dataset.h"
+
+struct sweep_model { /* a variant on a feature subset */
+    const struct experiment_variant *variant;
+    const struct subset *subset;
+    struct features features; /* what it sees: a two-tower variant gets no pair fields */
+    int same_as; /* an earlier model of the same variant that sees the same, which is trained instead; or -1
+                  */
+    char note[400]; /* for effect.csv; "" mostly */
+    struct hash key;
+};
+
+struct sweep_run {
+    int model; /* index */
+    int64_t seed;
+    char id[2 * EXPERIMENT_ID_MAX + 32];
+    struct hash key;
+    json_t *result; /* as in runs/<id>.json; NULL: not there yet */
+};
+
+struct sweep {
+    struct arena arena;
+    const struct experiment *x;
+    const struct dataset *ds;
+    const char *dir;
+    int n_models, n_runs;
+    struct sweep_model *model;
+    struct sweep_run *run; /* in order of variant, subset, seed; none for models that are `same_as` another */
+};
+/* Prints a note about pair fields left out and about models that are the same. */
+int sweep_plan(const struct experiment *x, const struct dataset *ds, const char *dir, struct sweep *out,
+               struct err *e);
+void sweep_release(struct sweep *s);
+int sweep_resume(struct sweep *s, struct err *e);
+int sweep_train(struct sweep *s, struct pool *pool, struct err *e);
+int sweep_assemble(const struct sweep *s, struct err *e);
+int sweep_n_finished(const struct sweep *s);
+int sweep_n_failed(const struct sweep *s);    /* of the finished ones */
+bool sweep_run_ok(const struct sweep_run *r); /* finished, and not as failed */
+
+/* "dir/sub/<id><ending>" */
+int sweep_path(const struct sweep *s, const char *sub, const struct sweep_run *r, const char *ending,
+               char out[1024], struct err *e);
+
+/* sweep_files.c: writes what one run leaves; `failure` is NULL, or why it has no model. Sets r->result. */
+int sweep_save_run(const struct sweep *s, struct sweep_run *r, const struct trained *m, const char *failure,
+                   struct err *e);
+int sweep_load_run(const struct sweep *s, struct sweep_run *r,
+                   struct err *e); /* r->result stays NULL: not finished */
+
+#endif
