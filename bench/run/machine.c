@@ -57,7 +57,7 @@ void machine_describe(struct machine *m) {
     if (pages > 0 && page > 0) m->memory_bytes = (int64_t)pages * page;
 }
 
-enum { GEMM = 1024, REPEATS = 4, CALIBRATION_THREADS = 256 };
+enum { GEMM = 1024, REPEATS = 8, CALIBRATION_THREADS = 256 };
 static const size_t memory_floats = (size_t)32 << 20; /* of all threads */
 static const size_t cache_floats = (size_t)64 << 10;  /* of each thread */
 
