@@ -4,7 +4,7 @@
 
 /* Is candidate a worse than b? Ties: the later position is worse, so the order is total. */
 static bool worse(const float *score, uint32_t a, uint32_t b) {
-    return score[a] < score[b] || (score[a] == score[b] && a > b);
+    return score[a] < score[b] || (a > b && score[a] == score[b]);
 }
 
 static void sift_down(const float *score, uint32_t *heap, size_t n, size_t i) {
