@@ -3,9 +3,9 @@
 #include "base/progress.h"
 #include "bench/args.h"
 #include "bench/commands.h"
+#include "bench/report/report.h"
 #include "bench/run/manifest.h"
 #include "bench/run/measure.h"
-#include "bench/report/report.h"
 #include "bench/run/sweep.h"
 #include "data/prepare.h"
 #include <string.h>

@@ -11,22 +11,27 @@
 #ifndef PRERANK_BENCH_RESULTS_H
 #define PRERANK_BENCH_RESULTS_H
 
-#define RESULTS_EFFECT_COLUMNS                                                                                         \
-    "variant,features,n_features,seed,split,auc,gauc,gauc_kept,logloss,pcoc,ece,ndcg10,ranker_recall,params,epochs,"   \
+#define RESULTS_EFFECT_COLUMNS                                                                               \
+    "variant,features,n_features,seed,split,auc,gauc,gauc_kept,logloss,pcoc,ece,ndcg10,ranker_recall,"       \
+    "params,epochs,"                                                                                         \
     "train_seconds,examples_per_second,gauc_lo,gauc_hi,hr10,rows,users_kept,status,note"
-#define RESULTS_COMPUTE_COLUMNS                                                                                        \
-    "variant,features,precision,store,candidates,threads,load,offered_qps,qps,items_per_second,p50_us,p95_us,p99_us,"  \
-    "p999_us,n,flops_per_candidate,bytes_per_candidate,flops_per_request,floor_us,verdict,p50_lo_us,p50_hi_us,"        \
+#define RESULTS_COMPUTE_COLUMNS                                                                              \
+    "variant,features,precision,store,candidates,threads,load,offered_qps,qps,items_per_second,p50_us,p95_"  \
+    "us,p99_us,"                                                                                             \
+    "p999_us,n,flops_per_candidate,bytes_per_candidate,flops_per_request,floor_us,verdict,p50_lo_us,p50_hi_" \
+    "us,"                                                                                                    \
     "p99_lo_us,p99_hi_us,mean_us"
-#define RESULTS_CURVES_COLUMNS                                                                                         \
+#define RESULTS_CURVES_COLUMNS                                                                               \
     "variant,features,seed,epoch,step,learning_rate,train_loss,valid_gauc,valid_auc,valid_logloss,seconds"
 #define RESULTS_LATENCY_COLUMNS "variant,features,precision,store,candidates,threads,load,percentile,rt_us"
 /* gauc: mean over seeds on test; gauc_lo/hi: its 95 % t interval over seeds (with one seed: the bootstrap over users);
  * gauc_valid: mean on validation, what choices are made on; pareto: 1 when no other point of the same number of candidates is
  * at least as good in gauc and p50_us and better in one; chosen: 1 for the pick (empty without a budget). */
-#define RESULTS_TRADEOFF_COLUMNS                                                                                       \
-    "variant,features,n_features,precision,store,candidates,threads,load,seeds,gauc,gauc_lo,gauc_hi,gauc_valid,auc,"   \
-    "logloss,p50_us,p50_lo_us,p50_hi_us,p99_us,qps,items_per_second,flops_per_candidate,bytes_per_candidate,floor_us," \
+#define RESULTS_TRADEOFF_COLUMNS                                                                             \
+    "variant,features,n_features,precision,store,candidates,threads,load,seeds,gauc,gauc_lo,gauc_hi,gauc_"   \
+    "valid,auc,"                                                                                             \
+    "logloss,p50_us,p50_lo_us,p50_hi_us,p99_us,qps,items_per_second,flops_per_candidate,bytes_per_"          \
+    "candidate,floor_us,"                                                                                    \
     "params,pareto,chosen"
 
 #endif

@@ -3,8 +3,8 @@
  */
 #ifndef PRERANK_DATA_DERIVE_VALUE_H
 #define PRERANK_DATA_DERIVE_VALUE_H
-#include "data/quantile.h"
-#include "data/tally.h"
+#include "data/prepare/quantile.h"
+#include "data/prepare/tally.h"
 #include <stddef.h>
 
 enum { DERIVE_LEVELS = 5 }; /* of exposures, in history */

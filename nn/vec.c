@@ -207,6 +207,7 @@ sum_columns(int vectors, float *dst, const float *const *term, int terms, size_t
 KERNEL void vec_sum(size_t rows, size_t n, struct mat dst, const struct vec_term *term, int terms,
                     enum act act) {
     bool relu = act == ACT_RELU;
+    if (terms < 1) return;
     for (size_t r = 0; r < rows; r++) {
         const float *at[VEC_MAX_TERMS];
         for (int k = 0; k < terms; k++) {
@@ -249,7 +250,7 @@ static size_t block_rows(size_t rows, size_t work) {
 void gemm_nt(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y,
              bool acc) {
     if (n == 1) { /* one output: a product of a matrix and a vector, where sgemm would waste its blocks */
-        vec_row_dot(rows, k, y, x, (struct mat){(float *)(uintptr_t)w, 0}, acc);
+        vec_row_dot(rows, k, y, x, (struct mat){(float *)w, 0}, acc);
         return;
     }
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n, (int)k, 1, x.p, leading(x.ld, k),
@@ -259,7 +260,7 @@ void gemm_nt(size_t rows, size_t n, size_t k, struct mat x, const float *w, size
 void gemm_nn(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y,
              bool acc) {
     if (k == 1) {
-        vec_mul(rows, n, y, (struct mat){(float *)(uintptr_t)w, 0}, x, true, acc);
+        vec_mul(rows, n, y, (struct mat){(float *)w, 0}, x, true, acc);
         return;
     }
     for (size_t r = 0, block = block_rows(rows, n * k); r < rows; r += block) {

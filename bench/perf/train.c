@@ -146,8 +146,10 @@ static int make_trainer(struct train *t, struct err *e) {
         t->slices[s] = (struct exec_slice){rows, t->columns + s * n};
         for (size_t c = 0; c < n; c++) {
             t->ids[s * n + c] = ids + (s * n + c) * slice;
-            t->columns[s * n + c] = t->field_of[c] < 0 ? (struct batch_column){.number = t->labels + first}
-                                                       : (struct batch_column){.ids = t->ids[s * n + c]};
+            if (t->field_of[c] < 0)
+                t->columns[s * n + c].number = t->labels + first;
+            else
+                t->columns[s * n + c].ids = t->ids[s * n + c];
         }
     }
     return 0;
@@ -184,7 +186,7 @@ static json_t *go(void *self, int64_t n, struct err *e) {
     for (int64_t i = 0; i < n; i++) loss = run_step(t);
     double seconds = clock_seconds() - start;
     if (!isfinite(loss)) return err_set(e, ERR_INPUT, "the loss is not finite"), NULL;
-    return json_pack("{s:f, s:I, s:f}", "seconds", seconds, "examples", (json_int_t)(n * t->batch), "loss",
+    return json_pack("{s:f, s:I, s:f}", "seconds", seconds, "examples", (json_int_t)n * t->batch, "loss",
                      loss);
 }
 

@@ -1,7 +1,7 @@
 #include "bench/report/report.h"
 #include "base/file.h"
-#include "bench/report/assets.h"
 #include "bench/commands.h"
+#include "bench/report/assets.h"
 #include "bench/report/html.h"
 #include "bench/report/svg.h"
 #include <math.h>

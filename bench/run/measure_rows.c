@@ -1,8 +1,8 @@
 #include "bench/run/measure_rows.h"
 #include "base/file.h"
 #include "base/str.h"
-#include "bench/run/measure.h"
 #include "bench/results.h"
+#include "bench/run/measure.h"
 #include "metrics/stats.h"
 #include <math.h>
 #include <string.h>

@@ -13,10 +13,10 @@
 #ifndef PRERANK_DATA_LOG_H
 #define PRERANK_DATA_LOG_H
 #include "base/err.h"
-#include "data/carrier.h"
+#include "data/prepare/carrier.h"
+#include "data/prepare/spool.h"
+#include "data/prepare/vocab.h"
 #include "data/schema.h"
-#include "data/spool.h"
-#include "data/vocab.h"
 
 struct joined {
     struct source *source;

@@ -1,6 +1,6 @@
 /* sweep.h: cross and overlap: values of the row itself; what they look back at is in their inputs. */
-#include "data/staging.h"
-#include "data/sweep.h"
+#include "data/prepare/staging.h"
+#include "data/prepare/sweep.h"
 
 /* --- cross --- */
 

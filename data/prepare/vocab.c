@@ -1,4 +1,4 @@
-#include "data/vocab.h"
+#include "data/prepare/vocab.h"
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>

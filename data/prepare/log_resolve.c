@@ -1,6 +1,6 @@
 /* log.h: which cell of which table each column of the schema is. */
 #include "base/str.h"
-#include "data/log.h"
+#include "data/prepare/log.h"
 #include "data/synth.h"
 #include <string.h>
 

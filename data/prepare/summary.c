@@ -1,4 +1,4 @@
-#include "data/summary.h"
+#include "data/prepare/summary.h"
 #include "base/str.h"
 #include "data/prepare.h"
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "data/quantile.h"
+#include "data/prepare/quantile.h"
 #include <math.h>
 #include <string.h>
 

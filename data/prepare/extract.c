@@ -1,4 +1,4 @@
-#include "data/extract.h"
+#include "data/prepare/extract.h"
 
 int extract_open(struct extract *x, const char *pattern, const struct conf *at, struct err *e) {
     *x = (struct extract){.active = false};

@@ -1,6 +1,6 @@
-#include "data/sweep.h"
-#include "data/scratch.h"
-#include "data/staging.h"
+#include "data/prepare/sweep.h"
+#include "data/prepare/scratch.h"
+#include "data/prepare/staging.h"
 #include <string.h>
 
 enum { TRAIN = 1 << SPLIT_TRAIN, VALID = 1 << SPLIT_VALID, TEST = 1 << SPLIT_TEST };

@@ -1,4 +1,4 @@
-#include "data/staging.h"
+#include "data/prepare/staging.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include <dirent.h>

@@ -1,4 +1,4 @@
-#include "data/scratch.h"
+#include "data/prepare/scratch.h"
 #include <unistd.h>
 
 int scratch_map(const char *work, size_t bytes, struct file_map *m, struct err *e) {

@@ -1,7 +1,7 @@
-#include "data/order.h"
+#include "data/prepare/order.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "data/scratch.h"
+#include "data/prepare/scratch.h"
 #include <inttypes.h>
 #include <math.h>
 

@@ -1,9 +1,9 @@
-#include "data/encode.h"
-#include "data/cell.h"
-#include "data/extract.h"
-#include "data/quantile.h"
-#include "data/scratch.h"
-#include "data/staging.h"
+#include "data/prepare/encode.h"
+#include "data/prepare/cell.h"
+#include "data/prepare/extract.h"
+#include "data/prepare/quantile.h"
+#include "data/prepare/scratch.h"
+#include "data/prepare/staging.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "data/spool.h"
+#include "data/prepare/spool.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-#include "data/entity.h"
-#include "data/staging.h"
+#include "data/prepare/entity.h"
+#include "data/prepare/staging.h"
 #include <string.h>
 
 struct rows { /* the columns that say whose a row is, and when */

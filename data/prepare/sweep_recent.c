@@ -3,9 +3,9 @@
  * The state is, for each user, a ring of the stored rows of the last n positives; an item's values are looked up in rows/ when
  * they are needed, so bags cost no more than single ids.
  */
-#include "data/scratch.h"
-#include "data/staging.h"
-#include "data/sweep.h"
+#include "data/prepare/scratch.h"
+#include "data/prepare/staging.h"
+#include "data/prepare/sweep.h"
 #include <stdio.h>
 #include <string.h>
 

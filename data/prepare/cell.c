@@ -1,4 +1,4 @@
-#include "data/cell.h"
+#include "data/prepare/cell.h"
 #include "base/str.h"
 #include <math.h>
 #include <string.h>

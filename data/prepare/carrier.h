@@ -11,10 +11,10 @@
 #ifndef PRERANK_DATA_CARRIER_H
 #define PRERANK_DATA_CARRIER_H
 #include "base/err.h"
-#include "data/extract.h"
+#include "data/prepare/extract.h"
+#include "data/prepare/spool.h"
+#include "data/prepare/vocab.h"
 #include "data/schema.h"
-#include "data/spool.h"
-#include "data/vocab.h"
 
 enum carry { CARRY_TEXT, CARRY_BAG, CARRY_NUMBER };
 

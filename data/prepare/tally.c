@@ -1,7 +1,7 @@
-#include "data/tally.h"
+#include "data/prepare/tally.h"
 #include "base/mem.h"
-#include "data/scratch.h"
-#include "data/staging.h"
+#include "data/prepare/scratch.h"
+#include "data/prepare/staging.h"
 #include <string.h>
 
 _Static_assert(sizeof(struct tally_slot) == 16, "a slot is two words in the file");

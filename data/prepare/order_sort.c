@@ -1,7 +1,7 @@
 /* order.h: a stable radix sort over mapped files, least significant digit first; nothing per row is in anonymous memory. */
 #include "base/progress.h"
-#include "data/order.h"
-#include "data/scratch.h"
+#include "data/prepare/order.h"
+#include "data/prepare/scratch.h"
 #include <string.h>
 
 enum { DIGIT = 11, DIGITS = 1 << DIGIT };

@@ -1,7 +1,7 @@
 /* encode.h: categories and bags: which values get an id, and the columns of ids. */
-#include "data/encode.h"
-#include "data/extract.h"
-#include "data/staging.h"
+#include "data/prepare/encode.h"
+#include "data/prepare/extract.h"
+#include "data/prepare/staging.h"
 #include <inttypes.h>
 #include <string.h>
 

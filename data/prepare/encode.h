@@ -13,8 +13,8 @@
 #define PRERANK_DATA_ENCODE_H
 #include "base/progress.h"
 #include "data/dataset.h"
-#include "data/log.h"
-#include "data/order.h"
+#include "data/prepare/log.h"
+#include "data/prepare/order.h"
 #include <jansson.h>
 
 struct encode {

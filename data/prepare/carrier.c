@@ -1,5 +1,5 @@
-#include "data/carrier.h"
-#include "data/cell.h"
+#include "data/prepare/carrier.h"
+#include "data/prepare/cell.h"
 #include <math.h>
 #include <stdio.h>
 

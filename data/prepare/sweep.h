@@ -12,10 +12,10 @@
 #include "base/progress.h"
 #include "data/dataset.h"
 #include "data/derive_value.h"
-#include "data/quantile.h"
+#include "data/prepare/quantile.h"
+#include "data/prepare/spool.h"
+#include "data/prepare/tally.h"
 #include "data/schema.h"
-#include "data/spool.h"
-#include "data/tally.h"
 
 int sweep_run(const struct schema *s, const char *dir, const char *work, struct dataset *ds, json_t **json,
               struct err *e);

@@ -17,7 +17,7 @@
 #ifndef PRERANK_DATA_ORDER_H
 #define PRERANK_DATA_ORDER_H
 #include "data/dataset.h"
-#include "data/log.h"
+#include "data/prepare/log.h"
 
 struct order {
     uint64_t n;

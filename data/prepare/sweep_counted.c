@@ -1,7 +1,7 @@
 /* sweep.h: count, rate and history: what was counted before. */
-#include "data/scratch.h"
-#include "data/staging.h"
-#include "data/sweep.h"
+#include "data/prepare/scratch.h"
+#include "data/prepare/staging.h"
+#include "data/prepare/sweep.h"
 #include <math.h>
 
 static void clear(struct derived *x) { tally_clear(&x->tally); }

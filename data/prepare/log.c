@@ -1,7 +1,7 @@
-#include "data/log.h"
+#include "data/prepare/log.h"
 #include "base/progress.h"
-#include "data/cell.h"
 #include "data/dataset.h"
+#include "data/prepare/cell.h"
 #include <stdio.h>
 #include <string.h>
 
