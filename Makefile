@@ -108,8 +108,8 @@ bench-score: $(BUILD)/perf_score
 C_FILES = $(shell git ls-files '*.c' '*.cpp' '*.h')
 lint: ## clang-format, cppcheck and clang-tidy, all without a finding
 	@./setup.sh test
-	clang-format --dry-run -Werror $(C_FILES)
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	@echo clang-format; clang-format --dry-run -Werror $(C_FILES)
+	@echo cppcheck; cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -I. -j 2 $(MODULES)
 	@echo clang-tidy; printf '%s\n' $(SRC) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(CPPFLAGS) -std=c11 2>/dev/null' _
 
