@@ -228,24 +228,56 @@ KERNEL void vec_sum(size_t rows, size_t n, struct mat dst, const struct vec_term
     if (act != ACT_NONE && !relu) vec_bias_act(rows, n, dst, NULL, act);
 }
 
+typedef float eight_t __attribute__((vector_size(8 * sizeof(float))));
+typedef float loose_eight_t
+    __attribute__((vector_size(8 * sizeof(float)), aligned(sizeof(float)), may_alias));
+
+/* A square of 8 x 8: interleaving rows i and i + 4 three times transposes it. */
+static inline __attribute__((always_inline)) void transpose_square(float *dst, size_t dst_ld,
+                                                                   const float *src, size_t src_ld) {
+    eight_t x[8], y[8];
+    for (size_t i = 0; i < 8; i++) x[i] = *(const loose_eight_t *)(src + i * src_ld);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 4; i++) {
+            y[2 * i] = __builtin_shufflevector(x[i], x[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+            y[2 * i + 1] = __builtin_shufflevector(x[i], x[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+        }
+        for (int i = 0; i < 8; i++) x[i] = y[i];
+    }
+    for (size_t i = 0; i < 8; i++) *(loose_eight_t *)(dst + i * dst_ld) = x[i];
+}
+
+KERNEL void vec_transpose(size_t rows, size_t cols, float *dst, const float *src) {
+    size_t r_whole = rows / 8 * 8, c_whole = cols / 8 * 8;
+    for (size_t r = 0; r < r_whole; r += 8)
+        for (size_t c = 0; c < c_whole; c += 8)
+            transpose_square(dst + c * rows + r, rows, src + r * cols + c, cols);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = r < r_whole ? c_whole : 0; c < cols; c++) dst[c * rows + r] = src[r * cols + c];
+}
+
 /* BLAS refuses a row distance below the row's length, even for the single row that a broadcast (ld = 0) is.
  */
 static int leading(size_t ld, size_t n) { return (int)(ld < n ? n : ld); }
+
+static bool has_small_kernels(void) {
+    const char *core = openblas_get_corename();
+    return !strcmp(core, "SkylakeX") || !strcmp(core, "Cooperlake") || !strcmp(core, "SapphireRapids");
+}
 
 /* OpenBLAS has AVX-512 kernels that read small operands where they lie, without packing them first, which is
  * up to a fifth faster. It uses them up to 10^6 multiply-adds, so products are cut into blocks of rows that stay below:
  * https://github.com/OpenMathLib/OpenBLAS/blob/v0.3.21/kernel/x86_64/sgemm_small_kernel_permit_skylakex.c
  * Returns how many of `rows` rows, of `work` multiply-adds each, go into one call. */
 static size_t block_rows(size_t rows, size_t work) {
-    const char *core = openblas_get_corename();
     size_t fit = 1000000 / work;
-    if (rows <= fit || fit < 16) return rows;
-    if (strcmp(core, "SkylakeX") != 0 && strcmp(core, "Cooperlake") != 0 &&
-        strcmp(core, "SapphireRapids") != 0)
-        return rows;
+    if (rows <= fit || fit < 16 || !has_small_kernels()) return rows;
     size_t blocks = (rows + fit - 1) / fit;
     return (rows + blocks - 1) / blocks;
 }
+
+/* Products with a transposed operand always pack it, but for the smallest. */
+bool gemm_nn_is_faster(size_t n, size_t k) { return n > 1 && n * k <= 1000000 / 16 && has_small_kernels(); }
 
 void gemm_nt(size_t rows, size_t n, size_t k, struct mat x, const float *w, size_t ldw, struct mat y,
              bool acc) {

@@ -58,6 +58,10 @@ void gemm_nn(size_t rows, size_t n, size_t k, struct mat x, const float *w, size
              bool acc);
 /* g (m, n) += a^T b;  a (rows, m), b (rows, n) */
 void gemm_tn_add(size_t rows, size_t m, size_t n, struct mat a, struct mat b, float *g, size_t ldg);
+/* gemm_nn is the faster form for a weight matrix of this size and many rows: it may pay to turn w around for it. */
+bool gemm_nn_is_faster(size_t n, size_t k);
+/* dst (cols, rows) = src (rows, cols) transposed, both without gaps */
+void vec_transpose(size_t rows, size_t cols, float *dst, const float *src);
 /* OpenBLAS on one thread: call once before the first product. */
 void gemm_single_threaded(void);
 

@@ -7,13 +7,26 @@
 #include "nn/vec.h"
 #include <stdio.h>
 
+/* For enough rows, a transposed copy of the weights costs less than it saves. */
+static bool turns_weights(const struct node *n, size_t rows) {
+    return !n->attr_i[3] && rows >= 128 && gemm_nn_is_faster((size_t)n->width, (size_t)n->attr_i[2]);
+}
+
+static size_t linear_work_bytes(const struct node *n, size_t rows) {
+    return turns_weights(n, rows) ? (size_t)n->width * (size_t)n->attr_i[2] * sizeof(float) : 0;
+}
+
 static void linear_forward(struct op_ctx *c) {
     const struct node *n = c->node;
     size_t units = (size_t)n->width, k = (size_t)n->attr_i[2];
-    if (n->attr_i[3] && units > 1)
+    if (n->attr_i[3] && units > 1) {
         gemm_nn(c->rows, units, k, c->in[0], c->param[0], units, c->out, false);
-    else
+    } else if (turns_weights(n, c->rows)) {
+        vec_transpose(units, k, c->work, c->param[0]);
+        gemm_nn(c->rows, units, k, c->in[0], c->work, units, c->out, false);
+    } else {
         gemm_nt(c->rows, units, k, c->in[0], c->param[0], k, c->out, false);
+    }
     vec_bias_act(c->rows, units, c->out, n->attr_i[1] ? c->param[1] : NULL, (enum act)n->attr_i[0]);
 }
 
@@ -33,8 +46,11 @@ static void linear_cost(const struct graph *g, const struct node *n, struct cost
     out->weight_bytes = 4 * (k * units + (n->attr_i[1] ? units : 0));
 }
 
-const struct op op_linear = {
-    .name = "linear", .forward = linear_forward, .backward = linear_backward, .cost = linear_cost};
+const struct op op_linear = {.name = "linear",
+                             .forward = linear_forward,
+                             .backward = linear_backward,
+                             .cost = linear_cost,
+                             .work_bytes = linear_work_bytes};
 
 static int linear(struct graph *g, int x, int units, enum act act, bool bias, const char *name) {
     if (g->err.code) return -1;

@@ -46,6 +46,24 @@ Test(vec_large, products_of_several_blocks) {
     }
 }
 
+Test(vec_large, transposed_to_the_bit) {
+    static const size_t sizes[] = {1, 2, 7, 8, 9, 16, 33, 112};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            size_t rows = sizes[i], cols = sizes[j];
+            float *x = random_floats(rows * cols, 1), *y = random_floats(rows * cols, 2);
+            y[rows * cols] = 77; /* random_floats has room for one more */
+            vec_transpose(rows, cols, y, x);
+            for (size_t r = 0; r < rows; r++)
+                for (size_t c = 0; c < cols; c++)
+                    cr_assert_eq(y[c * rows + r], x[r * cols + c], "%zu x %zu: row %zu column %zu", rows,
+                                 cols, r, c);
+            cr_assert_eq(y[rows * cols], 77);
+            mem_free(x);
+            mem_free(y);
+        }
+}
+
 enum { ROWS = 21, TABLE = 50 };
 
 static void check_sum(size_t n, int tables, enum act act) {
