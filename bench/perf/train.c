@@ -167,7 +167,10 @@ static void gather_slice(void *ctx, int s, int worker) {
         }
         const uint32_t *from = t->column[t->field_of[c]];
         uint32_t *to = t->ids[s * t->graph.n_columns + c];
-        for (size_t r = 0; r < n; r++) to[r] = from[rows[r]];
+        for (size_t r = 0; r < n; r++) {
+            if (r + 16 < n) __builtin_prefetch(&from[rows[r + 16]], 0, 0);
+            to[r] = from[rows[r]];
+        }
     }
 }
 
