@@ -30,7 +30,7 @@ PROGRAM  := $(BUILD)/prerank
 # one test program a module: tests/<module>/*.c with tests/support/*.c
 TESTS    := $(foreach m,$(MODULES),$(if $(wildcard tests/$(m)/*.c),$(BUILD)/tests/$(m)))
 
-.PHONY: all run data test run-tests bench bench-train bench-score lint clean help
+.PHONY: all run data test run-tests bench bench-train bench-score bench-scale lint clean help
 all: $(PROGRAM)
 
 help: ## this list
@@ -104,6 +104,9 @@ bench-train: $(BUILD)/perf_train
 bench-score: $(BUILD)/perf_score
 	@bench/peers/setup.sh $(BUILD)
 	@bench/peers/duel.py score --build $(BUILD) $(DUEL)
+
+bench-scale: $(PROGRAM) ## time per row and memory from 1 M to 100 M rows (some minutes, 15 GB of disk)
+	@bench/perf/scale.sh
 
 C_FILES = $(shell git ls-files '*.c' '*.cpp' '*.h')
 lint: ## clang-format, cppcheck and clang-tidy, all without a finding
