@@ -3,6 +3,7 @@
 #include "base/progress.h"
 #include "bench/args.h"
 #include "bench/commands.h"
+#include "bench/report/gnuplot.h"
 #include "bench/report/report.h"
 #include "bench/run/manifest.h"
 #include "bench/run/measure.h"
@@ -51,10 +52,12 @@ static int train_and_measure(struct run *r, struct err *e) {
     return measure(r, e);
 }
 
-/* Without gnuplot there is a report without pictures, and that is no reason to fail. */
+/* Without gnuplot there is a report without pictures, and that is no reason to fail; a full disk is one. */
 static int show(struct run *r, struct err *e) {
     struct err warning = ERR_INIT;
-    if (report_write(r->dir, &warning)) fprintf(stderr, "prerank: warning: %s\n", warning.msg);
+    bool pictures = !gnuplot_run("", 0, "/", &warning);
+    if (!pictures) fprintf(stderr, "prerank: warning: %s\n", warning.msg);
+    TRY(pictures ? report_write(r->dir, e) : report_write_plain(r->dir, e));
     TRY(report_table(r->dir, stdout, e));
     printf("\n%s/report.html\n", r->dir);
     return 0;
