@@ -8,7 +8,7 @@ set -euo pipefail
 
 run=(build-essential pkg-config libopenblas-pthread-dev libyaml-dev libcsv-dev libjansson-dev libxxhash-dev libzstd-dev
      zlib1g-dev liblmdb-dev libhiredis-dev libfaiss-dev gnuplot-nox fonts-dejavu-core r-base-core r-cran-dslabs)
-test=(libcriterion-dev redis-server clang-format clang-tidy cppcheck python3-numpy)
+test=(libcriterion-dev redis-server clang-format clang-tidy cppcheck python3-numpy python3-scipy python3-sklearn chromium)
 bench=(python3-numpy python3-torch nodejs npm)
 
 usage="usage: ./setup.sh run|test|bench"
