@@ -130,6 +130,12 @@ int graph_find_param(const struct graph *g, const char *name) {
     return -1;
 }
 
+int graph_find_node(const struct graph *g, const char *name) {
+    for (int i = 0; i < g->n_nodes; i++)
+        if (!strcmp(g->node[i]->name, name)) return i;
+    return -1;
+}
+
 int graph_column_index(const struct graph *g, const char *name) {
     for (int i = 0; i < g->n_columns; i++)
         if (!strcmp(g->column[i].name, name)) return i;

@@ -104,6 +104,8 @@ void graph_release(struct graph *g);
 int graph_input(struct graph *g, const char *name, side_t side, enum value_type type, uint32_t vocab);
 void graph_add_loss(struct graph *g, int node, double weight);
 int graph_find_param(const struct graph *g, const char *name); /* -1 when there is none */
+int graph_find_node(const struct graph *g,
+                    const char *name); /* the first of that name, -1 when there is none */
 int graph_column_index(const struct graph *g, const char *name);
 /* Allocates all parameters and draws their start values; parameter p draws from its own stream (seed, its
  * name). */

@@ -42,3 +42,7 @@ int parts_cross(struct graph *g, int x, int64_t layers, const char *name) {
     }
     return x;
 }
+
+int parts_importance(struct graph *g, int x, int fields, const char *name) {
+    return nn_group_scale(g, x, nn_linear(g, x, fields, ACT_SIGMOID, name));
+}

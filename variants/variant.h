@@ -92,6 +92,11 @@ bool take_all(side_t s);
 int parts_embed(struct graph *g, const struct features *f, bool (*take)(side_t), int dim, int *n);
 /* DCN-v2 cross layers (Wang et al. 2021): x_{l+1} = x0 * (W x_l + b) + x_l. Names "<name>.<k>". */
 int parts_cross(struct graph *g, int x, int64_t layers, const char *name);
+/* COLD's importance block (Wang et al. 2020) over the M fields of x = concat(e_1 .. e_M), (B, M*D):
+ * s = sigmoid(W x + b), W (M, M*D);  v_f = s_f e_f. Returns v (B, M*D), for training only: a gate over all fields
+ * ties the sides together. s (B, M), in the order of the fields, is the node graph_find_node(g, name); after
+ * exec_score() its values are those of exec_value(). Names "<name>.weight", "<name>.bias". */
+int parts_importance(struct graph *g, int x, int fields, const char *name);
 /* units[0..n-1] with ReLU (and batch norm, dropout); with linear_last the last layer has neither. Names
  * "<name>.<k>". */
 int parts_mlp(struct graph *g, int x, const struct mlp_options *o, bool linear_last, const char *name);

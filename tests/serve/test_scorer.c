@@ -59,6 +59,7 @@ static const struct {
     {"dcn", "{dim: 4, hidden: [16]}"},
     {"cold", "{dim: 8, hidden: [24], linear_log: true}"},
     {"cold", "{dim: 8, hidden: [24], batch_norm: true}"},
+    {"cold", "{dim: 8, hidden: [24], importance: se}"},
 };
 
 Test(scorer, serving_scores_equal_training_scores_for_every_model_and_every_pass) {

@@ -43,6 +43,7 @@ static const struct {
     {"dcn", "{dim: 4, hidden: [6], cross_layers: 2}"},
     {"din", "{dim: 4, hidden: [6], length: 2, attention: 3}"},
     {"cold", "{dim: 4, hidden: [6], linear_log: true}"},
+    {"cold", "{dim: 4, hidden: [6], importance: se}"},
 };
 enum { MODELS = sizeof models / sizeof *models };
 
