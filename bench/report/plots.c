@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "bench/report/assets.h"
 #include "bench/report/gnuplot.h"
+#include "bench/report/section.h"
 #include "bench/report/svg.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -101,8 +102,22 @@ const struct picture *gallery_find(const struct gallery *g, const char *name) {
     return NULL;
 }
 
-/* Keeps the picture that was just scripted in g->picture[g->n]. */
-static int keep(struct gallery *g, int drawn, struct err *e) {
+struct picture *gallery_next(struct gallery *g, struct err *e) {
+    if (g->n == g->room) {
+        size_t more = g->room ? 2 * g->room : 16;
+        struct picture *p = mem_realloc(g->picture, g->room * sizeof *p, more * sizeof *p);
+        if (!p) {
+            err_nomem(e, more * sizeof *p);
+            return NULL;
+        }
+        g->picture = p;
+        g->room = more;
+    }
+    g->picture[g->n] = (struct picture){.text = STR_INIT};
+    return &g->picture[g->n];
+}
+
+int gallery_keep(struct gallery *g, int drawn, struct err *e) {
     struct picture *p = &g->picture[g->n];
     bool failed = drawn < 0 || p->text.failed;
     for (int l = 0; l < LAYOUTS; l++) failed |= p->layout[l].script.failed | p->layout[l].tips.failed;
@@ -114,15 +129,8 @@ static int keep(struct gallery *g, int drawn, struct err *e) {
 }
 
 static int script_all(const struct study *s, struct gallery *g, struct err *e) {
-    g->room = 1 + 2 * (size_t)s->n_candidates + (size_t)s->effect.variants;
-    g->picture = mem_calloc(g->room, sizeof *g->picture);
-    if (!g->picture) return err_nomem(e, g->room * sizeof *g->picture);
-    for (int c = s->n_candidates - 1; c >= 0; c--)
-        TRY(keep(g, plot_tradeoff(s, s->candidates[c], &g->picture[g->n]), e));
-    TRY(keep(g, plot_gauc(s, &g->picture[g->n]), e));
-    for (int c = s->n_candidates - 1; c >= 0; c--)
-        TRY(keep(g, plot_latency(s, s->candidates[c], &g->picture[g->n]), e));
-    for (int v = 0; v < s->effect.variants; v++) TRY(keep(g, plot_curves(s, v, &g->picture[g->n]), e));
+    for (size_t i = 0; sections[i]; i++)
+        if (sections[i]->draw) TRY(sections[i]->draw(s, g, e));
     return 0;
 }
 
@@ -179,13 +187,14 @@ static int take_png(const struct picture *p, size_t i, const char *work, const c
 
 /* Pictures that an earlier report left and this one does not write. */
 static void remove_old(const char *plots) {
-    static const char *const ours[] = {"tradeoff-", "latency-", "curves-", "gauc"};
     DIR *d = opendir(plots);
     for (struct dirent *f = d ? readdir(d) : NULL; f; f = readdir(d)) {
         const char *dot = strrchr(f->d_name, '.');
         if (!dot || (strcmp(dot, ".svg") != 0 && strcmp(dot, ".png") != 0)) continue;
-        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-            if (!strncmp(f->d_name, ours[i], strlen(ours[i]))) unlinkat(dirfd(d), f->d_name, 0);
+        for (size_t i = 0; sections[i]; i++) {
+            const char *ours = sections[i]->pictures;
+            if (ours && !strncmp(f->d_name, ours, strlen(ours))) unlinkat(dirfd(d), f->d_name, 0);
+        }
     }
     if (d) closedir(d);
 }

@@ -9,8 +9,7 @@
  *     const struct picture *p = gallery_find(&g, "gauc");            NULL when there was nothing to draw
  *     gallery_release(&g);
  *
- *   tradeoff-N  GAUC against RT with the Pareto front, N candidates       gauc       GAUC of each model
- *   latency-N   percentiles of RT, N candidates                           curves-ID  training of variant ID
+ * Which pictures there are is for the sections of the page to say (section.h, docs/results.md).
  */
 #ifndef PRERANK_BENCH_PLOTS_H
 #define PRERANK_BENCH_PLOTS_H
@@ -37,6 +36,10 @@ struct gallery {
 int plots_draw(const struct study *s, struct gallery *g, struct err *e);
 const struct picture *gallery_find(const struct gallery *g, const char *name);
 void gallery_release(struct gallery *g);
+/* An empty picture behind the others, to be scripted and then kept; NULL when memory is out. */
+struct picture *gallery_next(struct gallery *g, struct err *e);
+/* Keeps it, or drops it. drawn: 1 keep, 0 there was nothing to draw, -1 memory is out. */
+int gallery_keep(struct gallery *g, int drawn, struct err *e);
 /* A variant's id as the end of a file name: letters, digits, - and _; `index` keeps two of them apart. */
 void plots_slug(const char *variant, int index, char out[64]);
 

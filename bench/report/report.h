@@ -19,13 +19,12 @@ int report_write(const char *dir, struct err *e);
 int report_write_plain(const char *dir, struct err *e); /* without pictures, so without gnuplot */
 int report_table(const char *dir, FILE *out, struct err *e);
 
-/* ---- the parts of the page: report_*.c; each appends HTML ---- */
+/* ---- tables and texts that sections (section.h) are made of: report_*.c; each appends HTML ---- */
 void report_summary(const struct study *s, struct str *out);
 void report_tradeoff_table(const struct study *s, double candidates, struct str *out); /* NaN: not timed */
 void report_quality_table(const struct study *s, struct str *out);
 void report_calibration_table(const struct study *s, struct str *out);
 void report_latency_table(const struct study *s, double candidates, struct str *out);
 void report_notes(const struct study *s, struct str *out); /* failed runs, and what others have to say */
-void report_manifest(const struct study *s, struct str *out);
 
 #endif

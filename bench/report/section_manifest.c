@@ -1,6 +1,6 @@
 /* "What ran where": manifest.json as a page part. Its keys may grow; whatever is there is shown. */
 #include "bench/report/html.h"
-#include "bench/report/report.h"
+#include "bench/report/section.h"
 #include "bench/report/svg.h"
 #include <string.h>
 
@@ -99,11 +99,16 @@ static void add_value(const char *key, const json_t *j, int depth, struct str *o
     str_add(out, "</dd></div>\n");
 }
 
-void report_manifest(const struct study *s, struct str *out) {
+static int write(const struct study *s, const struct gallery *g, struct str *out, struct err *e) {
+    (void)g;
+    (void)e;
     str_add(out, "<section id=\"manifest\"><h2>What ran where</h2>\n");
     if (!json_is_object(s->manifest))
         str_add(out, "<p>There is no manifest.json, so nobody can say where these numbers come from.</p>\n");
     else
         add_members(s->manifest, 0, out);
     str_add(out, "</section>\n");
+    return 0;
 }
+
+const struct section section_manifest = {"manifest", "What ran where", NULL, NULL, write};
