@@ -7,6 +7,7 @@
 #include "bench/report/report.h"
 #include "bench/run/manifest.h"
 #include "bench/run/measure.h"
+#include "bench/run/served.h"
 #include "bench/run/sweep.h"
 #include "data/prepare.h"
 #include <string.h>
@@ -40,6 +41,7 @@ static int measure(struct run *r, struct err *e) {
 
 static int train_and_measure(struct run *r, struct err *e) {
     struct sweep *s = &r->sweep;
+    TRY(served_check(&r->x, r->dir, e));
     if (r->resume) TRY(sweep_resume(s, e));
     int rc = sweep_train(s, r->pool, e);
     if (rc && rc != ERR_INTERRUPTED) return rc;

@@ -20,7 +20,7 @@
     "us,p99_us,"                                                                                             \
     "p999_us,n,flops_per_candidate,bytes_per_candidate,flops_per_request,floor_us,verdict,p50_lo_us,p50_hi_" \
     "us,"                                                                                                    \
-    "p99_lo_us,p99_hi_us,mean_us"
+    "p99_lo_us,p99_hi_us,mean_us,missing"
 #define RESULTS_CURVES_COLUMNS                                                                               \
     "variant,features,seed,epoch,step,learning_rate,train_loss,valid_gauc,valid_auc,valid_logloss,seconds"
 #define RESULTS_LATENCY_COLUMNS "variant,features,precision,store,candidates,threads,load,percentile,rt_us"

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const kind_names[] = {"memory", "lmdb", "redis", NULL};
+const char *const store_kind_names[] = {"memory", "lmdb", "redis", NULL};
 static const struct store_kind *const kinds[] = {&store_memory, &store_lmdb, &store_redis};
 
 const struct opt store_opts[] = {
-    OPT_ENUM(struct store_options, kind, "memory", kind_names,
+    OPT_ENUM(struct store_options, kind, "memory", store_kind_names,
              "where item records lie: in memory, in a mapped file, or in a Redis server"),
     OPT_TEXT(struct store_options, path, "", "lmdb: folder of the files"),
     OPT_TEXT(struct store_options, server, "", "redis: HOST:PORT, such as 127.0.0.1:6379"),

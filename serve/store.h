@@ -44,7 +44,8 @@ struct store_options {
     int readers;               /* threads that call store_get at once; 0: one */
     bool temporary;            /* store_close deletes what store_create of this handle made */
 };
-extern const struct opt store_opts[]; /* `name`, `readers` and `temporary` are the program's to set */
+extern const char *const store_kind_names[]; /* NULL-ended */
+extern const struct opt store_opts[];        /* `name`, `readers` and `temporary` are the program's to set */
 
 #define STORE_VERSION_MAX 33
 struct store_header {

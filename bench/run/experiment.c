@@ -1,6 +1,7 @@
 #include "bench/run/experiment.h"
 #include "base/str.h"
 #include "nn/exec.h"
+#include "serve/store.h"
 #include <ctype.h>
 #include <string.h>
 
@@ -307,9 +308,33 @@ static void read_subsets(struct reader *r) {
     for (size_t i = 0; i < map->n; i++) read_subset(r, map->key[i], map->item[i], &x->subset[x->n_subsets++]);
 }
 
+/* Each member once, and at least one. */
+static void check_choices(struct reader *r, const struct conf *map, const char *key, const struct opt_ints *v,
+                          const char *const *names) {
+    const struct conf *at = map && map->type == CONF_MAP && conf_get(map, key) ? conf_get(map, key) : map;
+    if (!v->n) problems_add(r->p, at, "`measure.%s` must name at least one, as in [%s]", key, names[0]);
+    for (int i = 0; i < v->n; i++)
+        for (int k = 0; k < i; k++)
+            if (v->v[i] == v->v[k])
+                problems_add(r->p, at, "`measure.%s` names %s twice", key, names[v->v[i]]);
+}
+
+static void check_stores(struct reader *r, const struct conf *map) {
+    const struct measure_options *m = &r->x->measure;
+    check_choices(r, map, "precision", &m->precision, precision_names);
+    check_choices(r, map, "store", &m->store, store_kind_names);
+    for (int i = 0; i < m->store.n; i++)
+        if (m->store.v[i] == STORE_REDIS && !*m->store_server)
+            problems_add(r->p, map,
+                         "`measure.store` names redis: `store_server` must say which server, as in "
+                         "\"127.0.0.1:6379\"");
+}
+
 static void read_measure(struct reader *r) {
     struct measure_options *m = &r->x->measure;
-    read_options(r, measure_opts, m, conf_get(r->x->root, "measure"), "measure", NULL, 0);
+    const struct conf *map = conf_get(r->x->root, "measure");
+    read_options(r, measure_opts, m, map, "measure", NULL, 0);
+    check_stores(r, map ? map : r->x->root);
     for (int i = 0; i < m->candidates.n; i++)
         for (int k = 0; k < i; k++)
             if (m->candidates.v[i] == m->candidates.v[k])

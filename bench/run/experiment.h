@@ -45,7 +45,11 @@ struct measure_options {
     struct opt_ints candidates;
     int64_t requests, warmup, turn, threads, topk;
     double min_seconds, seconds, limit_ms;
+    struct opt_ints precision, store; /* members of precision_names and store_kind_names */
+    char store_path[OPT_TEXT_MAX], store_server[OPT_TEXT_MAX];
+    int64_t store_timeout_ms;
 };
+extern const char *const precision_names[]; /* NULL-ended */
 extern const struct opt measure_opts[];
 
 struct experiment_options { /* the scalars of the top level */

@@ -1,5 +1,6 @@
 /* experiment.h's option tables, and the experiment as JSON. */
 #include "bench/run/experiment.h"
+#include "serve/store.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,8 @@ void train_table(struct opt out[TRAIN_TABLE_MAX]) {
     *to = (struct opt)OPT_END;
 }
 
+const char *const precision_names[] = {"fp32", NULL};
+
 const struct opt measure_opts[] = {
     OPT_INTS(struct measure_options, candidates, "100,1000", 1, 1 << 24,
              "candidates of a request: one point each; [] measures nothing"),
@@ -53,6 +56,16 @@ const struct opt measure_opts[] = {
             "best candidates that a request returns; all if it has fewer"),
     OPT_DOUBLE(struct measure_options, limit_ms, "0", 0, 1e6,
                "response time budget, on the p99: slower points are not chosen; 0: none"),
+    OPT_ENUMS(struct measure_options, precision, "fp32", precision_names,
+              "arithmetic of the pair stage and of item records: each model is timed in each"),
+    OPT_ENUMS(struct measure_options, store, "memory", store_kind_names,
+              "where item records lie: each model is timed with each"),
+    OPT_TEXT(struct measure_options, store_path, "",
+             "lmdb: folder of the files; default: in the results' folder"),
+    OPT_TEXT(struct measure_options, store_server, "",
+             "redis: HOST:PORT, such as 127.0.0.1:6379; it must be running"),
+    OPT_INT(struct measure_options, store_timeout_ms, "1000", 1, 3600000,
+            "redis: longest wait for a connection or an answer"),
     OPT_END};
 
 const struct opt experiment_opts[] = {

@@ -14,7 +14,7 @@
 
 /* ---- who wrote this folder ---- */
 
-static const char *const own_folders[] = {"runs", "predictions", "models", "plots"};
+static const char *const own_folders[] = {"runs", "predictions", "models", "plots", "stores"};
 static const char *const own_files[] = {"effect.csv",  "curves.csv",   "compute.csv",
                                         "latency.csv", "tradeoff.csv", "report.html"};
 

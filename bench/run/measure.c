@@ -2,14 +2,9 @@
 #include "base/progress.h"
 #include "bench/run/measure_rows.h"
 #include "bench/run/requests.h"
-#include "nn/checkpoint.h"
+#include "bench/run/served.h"
 #include "nn/vec.h"
 #include <string.h>
-
-struct served { /* a model ready to answer */
-    struct graph graph;
-    struct scorer *scorer;
-};
 
 struct measure {
     const struct sweep *s;
@@ -19,7 +14,7 @@ struct measure {
     struct arena arena;
     struct serving_data data;
     bool has_data;
-    struct served *served;     /* [n_models]; scorer NULL: not trained */
+    struct served_set served;
     struct requests *requests; /* one for each number of candidates */
     int n_points;
     struct point *point;
@@ -31,24 +26,6 @@ struct measure {
 
 static const uint64_t request_seed = 1;
 enum { REQUEST_BYTES_MAX = 256 << 20 }; /* of one number of candidates; requests repeat from there on */
-
-static const struct sweep_run *first_trained(const struct sweep *s, int model) {
-    for (int i = 0; i < s->n_runs; i++)
-        if (s->run[i].model == model && sweep_run_ok(&s->run[i])) return &s->run[i];
-    return NULL;
-}
-
-static int serve_model(struct measure *m, int model, const struct sweep_run *r) {
-    struct served *v = &m->served[model];
-    const struct sweep_model *sm = &m->s->model[model];
-    char path[1024];
-    TRY(variant_build(sm->variant->variant, sm->variant->options, &sm->features, &v->graph, m->e));
-    TRY(graph_alloc_params(&v->graph, (uint64_t)r->seed, m->e));
-    TRY(sweep_path(m->s, "models", r, ".safetensors", path, m->e));
-    TRY(checkpoint_load(&v->graph, path, m->e));
-    struct scorer_options so = scorer_defaults();
-    return scorer_create(&v->graph, &m->data, &so, m->pool, &v->scorer, m->e);
-}
 
 static int draw_requests(struct measure *m) {
     int n = m->o->candidates.n;
@@ -68,20 +45,24 @@ static int draw_requests(struct measure *m) {
 }
 
 static int add_points(struct measure *m) {
-    size_t most = (size_t)m->s->n_models * (size_t)m->o->candidates.n + 1;
+    size_t most = (size_t)m->served.n * (size_t)m->o->candidates.n + 1;
     m->point = arena_alloc(&m->arena, most * sizeof *m->point);
     m->scorer = arena_alloc(&m->arena, most * sizeof *m->scorer);
     if (!m->point || !m->scorer) return err_nomem(m->e, most * sizeof *m->point);
-    for (int i = 0; i < m->s->n_models; i++) {
-        for (int k = 0; m->served[i].scorer && k < m->o->candidates.n; k++) {
+    for (int i = 0; i < m->served.n; i++) {
+        const struct served *v = &m->served.v[i];
+        const struct sweep_model *model = &m->s->model[v->model];
+        for (int k = 0; k < m->o->candidates.n; k++) {
             struct point *p = &m->point[m->n_points];
-            *p = (struct point){.variant = m->s->model[i].variant->id,
-                                .features = m->s->model[i].subset->name,
+            *p = (struct point){.variant = model->variant->id,
+                                .features = model->subset->name,
+                                .precision = v->precision,
+                                .store = v->store,
                                 .candidates = (size_t)m->o->candidates.v[k],
                                 .requests = &m->requests[k],
                                 .threads = pool_threads(m->pool),
-                                .cost = scorer_cost(m->served[i].scorer)};
-            m->scorer[m->n_points++] = m->served[i].scorer;
+                                .cost = scorer_cost(v->scorer)};
+            m->scorer[m->n_points++] = v->scorer;
         }
     }
     return 0;
@@ -126,6 +107,7 @@ static int take_turn(struct measure *m, int point) {
     for (int64_t i = 0; i < m->o->turn && !done(m, p, p->busy_ns + now - start); i++) {
         TRY(one_request(m, point, &took));
         p->sample[p->n++] = took;
+        p->missing += scorer_missing(m->scorer[point]);
         now = clock_ns();
     }
     p->busy_ns += now - start;
@@ -160,13 +142,7 @@ static int prepare(struct measure *m) {
     gemm_single_threaded();
     TRY(serving_data_from_dataset(m->s->ds, &m->data, m->e));
     m->has_data = true;
-    m->served = arena_alloc(&m->arena, (size_t)m->s->n_models * sizeof *m->served);
-    if (!m->served) return err_nomem(m->e, 0);
-    for (int i = 0; i < m->s->n_models; i++) graph_init(&m->served[i].graph);
-    for (int i = 0; i < m->s->n_models; i++) {
-        const struct sweep_run *r = first_trained(m->s, i);
-        if (r && serve_model(m, i, r)) return err_prefix(m->e, "measuring %s", r->id);
-    }
+    TRY(served_open(m->s, &m->data, m->pool, &m->served, m->e));
     TRY(draw_requests(m));
     return add_points(m);
 }
@@ -174,10 +150,7 @@ static int prepare(struct measure *m) {
 static void release(struct measure *m) {
     for (int i = 0; i < m->n_points; i++) mem_free(m->point[i].sample);
     for (int k = 0; m->requests && k < m->o->candidates.n; k++) requests_release(&m->requests[k]);
-    for (int i = 0; m->served && i < m->s->n_models; i++) {
-        scorer_free(m->served[i].scorer);
-        graph_release(&m->served[i].graph);
-    }
+    served_release(&m->served);
     if (m->has_data && m->data.release) m->data.release(m->data.self);
     arena_release(&m->arena);
 }

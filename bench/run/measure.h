@@ -3,18 +3,20 @@
  *
  *     TRY(measure_run(&sweep, &machine, pool, e));          writes compute.csv and latency.csv
  *
- * A point is a model (the weights of the first seed that trained) and a number of candidates. What is timed
- * is one request: the user stage, the pair features computed live, the pair stage, and the choice of the best
- * `topk`. Requests are drawn before (requests.h), and all points of one number of candidates answer the same
+ * A point is a model (the weights of the first seed that trained) in a precision, with its item records in a
+ * store (served.h), and a number of candidates. What is timed is one request: the user stage, the item records
+ * fetched, the pair features computed live, the pair stage, and the choice of the best `topk`. Requests are drawn before (requests.h), and all points of one number of candidates answer the same
  * ones.
  *
  * Points take turns of `turn` requests in the order A B C C B A, so that whatever else the machine does meets
  * all of them alike; the first `warmup` requests of a turn do not count. Percentiles come from all counted
- * samples, and are left empty where the samples cannot carry a 95 % interval. verdict: ok unstable the
- * medians of the first and the second half differ by more than 5 %, and their 95 % intervals do not overlap:
- * the machine changed under the measurement insufficient samples   too few requests for p99 (raise
- * measure.requests or measure.seconds) floor_us is the roofline of machine.h for the request's FLOPs and
- * bytes.
+ * samples, and are left empty where the samples cannot carry a 95 % interval. Verdicts:
+ * - ok
+ * - unstable: the medians of the first and the second half differ by more than 5 %, and their 95 % intervals do
+ *   not overlap: the machine changed under the measurement
+ * - insufficient samples: too few requests for p99 (raise measure.requests or measure.seconds)
+ * - items missing: the store did not have a record of every candidate, so less was computed than was asked for
+ * floor_us is the roofline of machine.h for the request's FLOPs and bytes; it knows of no network.
  */
 #ifndef PRERANK_BENCH_MEASURE_H
 #define PRERANK_BENCH_MEASURE_H
@@ -24,7 +26,7 @@
 int measure_run(const struct sweep *s, const struct machine *m, struct pool *pool, struct err *e);
 
 /* For tests: the verdict of samples in the order of time. */
-enum verdict { VERDICT_OK, VERDICT_UNSTABLE, VERDICT_INSUFFICIENT };
+enum verdict { VERDICT_OK, VERDICT_UNSTABLE, VERDICT_INSUFFICIENT, VERDICT_MISSING };
 int measure_verdict(const int64_t *sample, size_t n, enum verdict *out, struct err *e);
 
 #endif

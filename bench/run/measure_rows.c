@@ -8,10 +8,10 @@
 #include <string.h>
 
 static const double confidence = 0.95;
-static const char precision[] = "fp32", store[] = "memory", load[] = "closed";
+static const char load[] = "closed";
 
 static const char *verdict_name(enum verdict v) {
-    static const char *const names[] = {"ok", "unstable", "insufficient samples"};
+    static const char *const names[] = {"ok", "unstable", "insufficient samples", "items missing"};
     return names[v];
 }
 
@@ -53,8 +53,8 @@ static struct percentile percentile(const struct point *p, double q) {
 static void names(struct csv_line *l, const struct point *p) {
     csv_text(l, p->variant);
     csv_text(l, p->features);
-    csv_text(l, precision);
-    csv_text(l, store);
+    csv_text(l, p->precision);
+    csv_text(l, p->store);
     csv_int(l, (int64_t)p->candidates);
     csv_int(l, p->threads);
     csv_text(l, load);
@@ -92,6 +92,7 @@ static void compute_row(struct csv_line *l, const struct point *p, enum verdict 
     csv_num(l, p99.lo);
     csv_num(l, p99.hi);
     csv_num(l, p->n ? sum / (double)p->n / 1e3 : (double)NAN);
+    csv_int(l, (int64_t)p->missing);
     csv_end(l);
 }
 
@@ -126,6 +127,7 @@ static int write_compute(const char *dir, struct point *p, int n, const struct m
             file_abort(&o);
             return rc;
         }
+        if (p[i].missing) v = VERDICT_MISSING;
         stat_sort_ns(p[i].sample, p[i].n);
         struct csv_line l = {.f = o.f};
         compute_row(&l, &p[i], v, m);

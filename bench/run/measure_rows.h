@@ -6,7 +6,7 @@
 #include "serve/scorer.h"
 
 struct point {
-    const char *variant, *features;
+    const char *variant, *features, *precision, *store;
     size_t candidates;
     const struct requests *requests;
     size_t at; /* next request */
@@ -14,7 +14,8 @@ struct point {
     struct scorer_cost cost;
     int64_t *sample; /* [n] response times in the order of time; measure_write() sorts them */
     size_t n, room;
-    int64_t busy_ns; /* all turns, warm-up excluded */
+    int64_t busy_ns;  /* all turns, warm-up excluded */
+    uint64_t missing; /* candidates of the counted requests whose record the store did not have */
 };
 int measure_write(const char *dir, struct point *p, int n, const struct machine *m, struct err *e);
 

@@ -1,0 +1,40 @@
+/* served.h: the trained models ready to answer: one for each model, precision and store of `measure:`.
+ *
+ *     TRY(served_check(&x, dir, e));                      before hours of training: is every store reachable?
+ *     struct served_set set;
+ *     TRY(served_open(&sweep, &data, pool, &set, e));
+ *     for (int i = 0; i < set.n; i++) scorer_score(set.v[i].scorer, &request, score, e);
+ *     served_release(&set);
+ *
+ * A model's weights are those of the first seed that trained. Its item records are put into each store under the
+ * name <experiment>.<run>.<precision>, and taken away again by served_release(). lmdb files lie in `store_path`, or
+ * in the results folder. A model without item records has nothing to store: it is there once, with the store `none`.
+ */
+#ifndef PRERANK_BENCH_SERVED_H
+#define PRERANK_BENCH_SERVED_H
+#include "bench/run/sweep.h"
+#include "serve/scorer.h"
+
+struct served {
+    int model; /* of the sweep */
+    const struct sweep_run *run;
+    const char *precision, *store;
+    struct scorer *scorer;
+};
+struct served_set {
+    int n, n_graphs;
+    struct served *v; /* by model, then precision, then store */
+    struct graph *graph;
+    const struct sweep *s;
+};
+int served_check(const struct experiment *x, const char *dir, struct err *e);
+int served_open(const struct sweep *s, const struct serving_data *data, struct pool *pool,
+                struct served_set *out, struct err *e);
+void served_release(struct served_set *set);
+
+/* The weights of one run; `out` is initialised also on errors, and the caller's to release. */
+int served_load(const struct sweep *s, const struct sweep_run *r, struct graph *out, struct err *e);
+/* The first run of `model` that trained, or NULL. */
+const struct sweep_run *served_run(const struct sweep *s, int model);
+
+#endif

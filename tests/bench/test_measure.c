@@ -1,0 +1,125 @@
+/* Measuring with each item store, through the program; redis with a server of the test's own. */
+#include "base/mem.h"
+#include "bench/run/measure_rows.h"
+#include "tests/bench/scratch.h"
+#include "tests/support/redis.h"
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct scratch s;
+static struct redis_server server;
+static void setup(void) {
+    scratch_make(&s);
+    server.pid = -1;
+}
+static void teardown(void) {
+    redis_stop(&server);
+    scratch_remove(&s);
+}
+TestSuite(measure, .init = setup, .fini = teardown, .timeout = 120);
+
+static struct ran run(const char *measure) {
+    char rest[600];
+    snprintf(rest, sizeof rest,
+             "variants: [dssm, mlp]\ntrain: {epochs: 1}\n"
+             "measure: {candidates: [10, 300], requests: 400, min_seconds: 0, %s}\n",
+             measure);
+    scratch_write(&s, "x.yaml", small_experiment(&s, 1000, rest));
+    return prerank(&s, "run %s/x.yaml --out %s/out", s.dir, s.dir);
+}
+
+static void expect_points(const char *const *stores, int n) {
+    const char *compute = scratch_read(&s, "out/compute.csv"),
+               *tradeoff = scratch_read(&s, "out/tradeoff.csv");
+    static const char *const variants[] = {"dssm", "mlp"}, *const candidates[] = {"10", "300"};
+    cr_expect_eq(count_lines(compute), 1 + 4 * (size_t)n);
+    cr_expect_eq(count_lines(tradeoff), 1 + 4 * (size_t)n);
+    for (int i = 0; i < n; i++)
+        for (int v = 0; v < 2; v++)
+            for (int c = 0; c < 2; c++) {
+                char key[120];
+                snprintf(key, sizeof key, "variant=%s,candidates=%s,precision=fp32,store=%s", variants[v],
+                         candidates[c], stores[i]);
+                cr_expect_str_eq(cell(&s, compute, key, "missing"), "0");
+                cr_expect_str_eq(cell(&s, compute, key, "n"), "400");
+                cr_expect_gt(atof(cell(&s, tradeoff, key, "p50_us")), 0);
+                cr_expect_gt(atof(cell(&s, tradeoff, key, "gauc")), 0);
+            }
+}
+
+Test(measure, a_model_is_timed_with_each_local_store) {
+    static const char *const stores[] = {"memory", "lmdb"};
+    struct ran r = run("store: [memory, lmdb]");
+    cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
+    expect_points(stores, 2);
+    cr_expect(!scratch_has(&s, "out/stores"), "the files of the stores are taken away");
+}
+
+Test(measure, a_model_is_timed_with_redis) {
+    static const char *const stores[] = {"redis"};
+    char text[100];
+    if (!redis_start(&server, 0)) cr_skip_test("redis-server is not installed");
+    snprintf(text, sizeof text, "store: redis, store_server: \"%s\"", server.address);
+    struct ran r = run(text);
+    cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
+    expect_points(stores, 1);
+    double redis =
+        atof(cell(&s, scratch_read(&s, "out/compute.csv"), "variant=dssm,candidates=10", "p50_us"));
+    cr_expect_gt(redis, 10, "p50 of %g us: there was no round trip", redis);
+}
+
+Test(measure, a_server_that_is_down_ends_the_run_before_anything_is_trained) {
+    char text[100], message[80];
+    int port = redis_free_port();
+    snprintf(text, sizeof text, "store: [memory, redis], store_server: \"127.0.0.1:%d\"", port);
+    snprintf(message, sizeof message, "redis 127.0.0.1:%d", port);
+    struct ran r = run(text);
+    cr_expect_eq(r.status, 2);
+    cr_expect(strstr(r.err, message), "%s", r.err);
+    const char *said = strstr(r.err, "prerank: ");
+    cr_expect(said && !strstr(said + 1, "prerank: "), "one message, not\n%s", r.err);
+    cr_expect(!scratch_has(&s, "out/runs/dssm.all.1.json"));
+    cr_expect(!scratch_has(&s, "out/compute.csv"));
+}
+
+Test(measure, stores_are_named_once_and_redis_with_its_server) {
+    struct ran r = run("store: [lmdb, lmdb]");
+    cr_expect_eq(r.status, 2);
+    cr_expect(strstr(r.err, "x.yaml:20:") && strstr(r.err, "`measure.store` names lmdb twice"), "%s", r.err);
+    r = run("store: redis");
+    cr_expect_eq(r.status, 2);
+    cr_expect(strstr(r.err, "`store_server` must say which server"), "%s", r.err);
+    r = run("precision: []");
+    cr_expect_eq(r.status, 2);
+    cr_expect(strstr(r.err, "`measure.precision` must name at least one, as in [fp32]"), "%s", r.err);
+}
+
+Test(measure, missing_items_show_in_their_column_and_the_verdict) {
+    struct requests q = {.n = 1, .candidates = 10};
+    struct point p[2];
+    struct machine m = {0};
+    struct err e = ERR_INIT;
+    for (int i = 0; i < 2; i++) {
+        p[i] = (struct point){.variant = i ? "whole" : "holes",
+                              .features = "all",
+                              .precision = "fp32",
+                              .store = "redis",
+                              .candidates = 10,
+                              .requests = &q,
+                              .threads = 1,
+                              .n = 500,
+                              .busy_ns = 500000,
+                              .missing = i ? 0 : 7};
+        p[i].sample = mem_calloc(500, sizeof *p[i].sample);
+        for (int k = 0; k < 500; k++) p[i].sample[k] = 1000;
+    }
+    cr_assert_eq(measure_write(s.dir, p, 2, &m, &e), 0, "%s", e.msg);
+    const char *t = scratch_read(&s, "compute.csv");
+    cr_expect_str_eq(cell(&s, t, "variant=holes", "missing"), "7");
+    cr_expect_str_eq(cell(&s, t, "variant=holes", "verdict"), "items missing");
+    cr_expect_str_eq(cell(&s, t, "variant=whole", "missing"), "0");
+    cr_expect_str_eq(cell(&s, t, "variant=whole", "verdict"), "ok");
+    for (int i = 0; i < 2; i++) mem_free(p[i].sample);
+}
