@@ -34,7 +34,7 @@ TESTS    := $(foreach m,$(MODULES),$(if $(wildcard tests/$(m)/*.c),$(BUILD)/test
 all: $(PROGRAM)
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' Makefile tests/checks.mk | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(PROGRAM): $(BUILD)/obj/bench/main.o $(LIB)
 	@echo "  LINK  $@"
@@ -115,6 +115,8 @@ lint: ## clang-format, cppcheck and clang-tidy, all without a finding
 	@echo cppcheck; cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -I. -j 2 $(MODULES)
 	@echo clang-tidy; printf '%s\n' $(SRC) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(CPPFLAGS) -std=c11 2>/dev/null' _
+
+include tests/checks.mk
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

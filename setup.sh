@@ -3,18 +3,21 @@
 # everything is there.
 #   ./setup.sh run     to build and run: compiler, libraries, gnuplot, the MovieLens data package
 #   ./setup.sh test    run + the test framework and the linters
+#   ./setup.sh fuzz    run + clang with libFuzzer
 #   ./setup.sh bench   run + PyTorch, the peer that `make bench` measures against
 set -euo pipefail
 
 run=(build-essential pkg-config libopenblas-pthread-dev libyaml-dev libcsv-dev libjansson-dev libxxhash-dev libzstd-dev
      zlib1g-dev liblmdb-dev libhiredis-dev libfaiss-dev gnuplot-nox fonts-dejavu-core r-base-core r-cran-dslabs)
 test=(libcriterion-dev redis-server clang-format clang-tidy cppcheck python3-numpy python3-scipy python3-sklearn chromium)
+fuzz=(clang-14 libclang-rt-14-dev)
 bench=(python3-numpy python3-torch nodejs npm)
 
-usage="usage: ./setup.sh run|test|bench"
+usage="usage: ./setup.sh run|test|fuzz|bench"
 case "${1:-}" in
 run) want=("${run[@]}") ;;
 test) want=("${run[@]}" "${test[@]}") ;;
+fuzz) want=("${run[@]}" "${fuzz[@]}") ;;
 bench) want=("${run[@]}" "${bench[@]}") ;;
 *) echo "$usage" >&2; exit 2 ;;
 esac

@@ -1,0 +1,25 @@
+# Checks beyond `make test`: sanitizers, fuzzing, kills, mutants, coverage (docs/testing.md says what each proves and how long
+# it takes). Each has a build directory of its own below build/.
+
+.PHONY: sanitize fuzz fuzz-build
+SANITIZED := BUILD=$(BUILD)/sanitize OPT="-O1 -g -fno-omit-frame-pointer" \
+             SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+sanitize: ## all tests under AddressSanitizer, LeakSanitizer and UBSan
+	@./setup.sh test
+	@ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	    $(MAKE) --no-print-directory $(SANITIZED) run-tests
+
+# libFuzzer is clang's, so the whole library is compiled by it here (its own warnings are not ours)
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= experiment schema csv npy safetensors dataset
+FUZZ_SAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+fuzz: ## libFuzzer on every reader of files, FUZZ_SECONDS=600 each (FUZZ_TARGETS="csv npy" for some)
+	@./setup.sh fuzz
+	@$(MAKE) --no-print-directory fuzz-build
+	@tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+fuzz-build:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang-14 CXX=clang++-14 OPT="-O1 -g -fno-omit-frame-pointer" WARN= \
+	    SAN="$(FUZZ_SAN) -fsanitize=fuzzer-no-link" $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/fuzz.o $(LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
