@@ -2,6 +2,7 @@
  *
  * Every allocation may fail: callers test for NULL and return err_nomem(). Tests set mem_fail_after() to make the n-th
  * allocation fail. An arena is a chain of blocks with one end: everything allocated from it dies in arena_release().
+ * Blocks of 4 MiB and more lie on huge pages where the system gives them.
  *
  *     struct arena a = ARENA_INIT;
  *     char *s = arena_strdup(&a, "text");      NULL only when memory is out

@@ -1,7 +1,10 @@
 #include "base/mem.h"
 #include <criterion/criterion.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int aligned(const void *p) { return (uintptr_t)p % 64 == 0; }
 
@@ -12,6 +15,33 @@ Test(mem, every_allocation_is_64_byte_aligned) {
         memset(p, 1, n);
         mem_free(p), mem_free(q), mem_free(r);
     }
+}
+
+/* The flags of the mapping that p lies in, from /proc/self/smaps; false when the kernel does not tell. */
+static bool mapping_flags(const void *p, char flags[256]) {
+    char line[512];
+    FILE *f = fopen("/proc/self/smaps", "r");
+    bool inside = false, found = false;
+    while (f && !found && fgets(line, sizeof line, f)) {
+        unsigned long lo, hi;
+        if (sscanf(line, "%lx-%lx ", &lo, &hi) == 2) inside = lo <= (uintptr_t)p && (uintptr_t)p < hi;
+        found = inside && sscanf(line, "VmFlags: %255[^\n]", flags) == 1;
+    }
+    if (f) fclose(f);
+    return found;
+}
+
+Test(mem, large_blocks_lie_on_huge_pages_where_there_are_some) {
+    size_t n = (4 << 20) + 5;
+    char *p = mem_calloc(n, 1), *small = mem_alloc(n / 2), flags[256];
+    cr_assert(p && small);
+    cr_expect_eq((uintptr_t)p % (2 << 20), 0, "huge pages begin at multiples of 2 MiB");
+    cr_expect_eq(p[n - 1], 0);
+    if (mapping_flags(p, flags) && !access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK))
+        cr_expect(strstr(flags, " hg"), "VmFlags: %s", flags);
+    p = mem_realloc(p, n, 2 * n);
+    cr_expect_eq(p[n - 1], 0);
+    mem_free(p), mem_free(small);
 }
 
 Test(mem, calloc_is_zero_and_refuses_overflow) {
