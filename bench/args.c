@@ -46,9 +46,9 @@ static int option(int argc, char **argv, int *i, const struct arg *args, struct 
     return 0;
 }
 
-int args_parse(int argc, char **argv, const struct arg *args, const char *what, const char **position,
-               struct err *e) {
-    int n = 0;
+int args_parse_n(int argc, char **argv, const struct arg *args, const char *what, int n,
+                 const char **position, struct err *e) {
+    int got = 0;
     bool options = true;
     for (int i = 1; i < argc; i++) {
         if (options && !strcmp(argv[i], "--")) {
@@ -57,16 +57,21 @@ int args_parse(int argc, char **argv, const struct arg *args, const char *what, 
             TRY(option(argc, argv, &i, args, e));
         } else if (options && argv[i][0] == '-' && argv[i][1]) {
             return unknown(argv[0], args, argv[i], e);
-        } else if (!what || n++) {
+        } else if (got >= n) {
             return err_set(e, ERR_INPUT, "%s: one argument too many: \"%s\" (see `prerank help %s`)", argv[0],
                            argv[i], argv[0]);
         } else {
-            *position = argv[i];
+            position[got++] = argv[i];
         }
     }
-    if (what && !n)
+    if (got < n)
         return err_set(e, ERR_INPUT, "%s: needs %s (see `prerank help %s`)", argv[0], what, argv[0]);
     return 0;
+}
+
+int args_parse(int argc, char **argv, const struct arg *args, const char *what, const char **position,
+               struct err *e) {
+    return args_parse_n(argc, argv, args, what, what ? 1 : 0, position, e);
 }
 
 int args_int(const char *name, const char *text, int lo, int hi, int *out, struct err *e) {

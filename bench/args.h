@@ -27,6 +27,9 @@ struct arg { /* one of the three pointers is set */
 /* Exactly one position, which a message calls `what`; NULL: none is wanted. */
 int args_parse(int argc, char **argv, const struct arg *args, const char *what, const char **position,
                struct err *e);
+/* n positions, described by `what` in a message. */
+int args_parse_n(int argc, char **argv, const struct arg *args, const char *what, int n,
+                 const char **position, struct err *e);
 /* A whole number from lo to hi. */
 int args_int(const char *name, const char *text, int lo, int hi, int *out, struct err *e);
 

@@ -11,16 +11,40 @@ const struct command commands[] = {
      "  --out DIR        where the dataset goes; default results/data/<name of the schema>\n"
      "  --quiet          no progress\n",
      cmd_data},
-    {"run", "run CONFIG [--out DIR] [--set KEY=VALUE]... [--threads N] [--resume] [--quiet]",
+    {"run",
+     "run CONFIG [--out DIR] [--set KEY=VALUE]... [--threads N] [--resume] [--quiet]\n              "
+     "[--no-report] [--instructions]",
      "train every variant on every feature subset, measure, report",
      "  --out DIR        where the results go; default results/<name of the experiment>\n"
      "  --set KEY=VALUE  change an option: train.batch=512, dssm.hidden=[64,32], measure.candidates=[100]\n"
      "  --threads N      default: all processors; the results of training do not depend on it\n"
      "  --resume         keep the runs that DIR already has; without it they are made again\n"
-     "  --quiet          no progress\n",
+     "  --quiet          no progress\n"
+     "  --no-report      no plots, no report.html, no table\n"
+     "  --instructions   count the instructions of a request with valgrind, into instructions.csv\n",
      cmd_run},
     {"report", "report RESULTS [--no-plots]", "tables, plots, report.html from what a run wrote",
      "  --no-plots       without pictures, so without gnuplot\n", cmd_report},
+    {"compare",
+     "compare BASE NEW [--exact] [--json FILE] [--junit FILE] [--markdown FILE]\n"
+     "  prerank compare --builds OLD_PROGRAM NEW_PROGRAM CONFIG [--out DIR] [--set KEY=VALUE]... [--threads "
+     "N]",
+     "regression gate: two results folders, or two builds side by side (docs/ci.md)",
+     "  --exact          a GAUC that is not the same to the bit is a regression, whatever its size\n"
+     "  --json FILE      every gate, for machines\n"
+     "  --junit FILE     every gate as a test case, for CI servers\n"
+     "  --markdown FILE  a summary for a pull request\n"
+     "  --builds         run both programs on CONFIG; response times are measured in turns and gated too\n"
+     "  --out DIR        with --builds: where their results go; default results/compare\n"
+     "  --set KEY=VALUE  with --builds: as for run\n"
+     "  --threads N      with --builds: as for run\n"
+     "  --groups N       with --builds: pairs of processes that are started, 6 to 200; default 20\n",
+     cmd_compare},
+    {"turns", "turns CONFIG --out DIR [--set KEY=VALUE]... [--threads N]",
+     "answer requests when stdin says so, and say how long each took; `compare --builds` drives it",
+     "  --out DIR        the results that `run` wrote for CONFIG\n"
+     "stdin: lines \"POINT N\"; stdout: the points, then for each line the N response times in ns\n",
+     cmd_turns},
     {"check", "check CONFIG [--set KEY=VALUE]...",
      "validate an experiment or a schema: every error with file:line:column",
      "  --set KEY=VALUE  as for run\n", cmd_check},

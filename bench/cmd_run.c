@@ -3,6 +3,7 @@
 #include "base/progress.h"
 #include "bench/args.h"
 #include "bench/commands.h"
+#include "bench/compare/instructions.h"
 #include "bench/report/gnuplot.h"
 #include "bench/report/report.h"
 #include "bench/run/manifest.h"
@@ -15,7 +16,7 @@
 struct run {
     const char *config, *out, *threads_text;
     struct arg_list set;
-    bool resume, quiet;
+    bool resume, quiet, no_report, instructions;
     int threads;
     char dir[1024];
     struct experiment x;
@@ -82,7 +83,7 @@ static int with_data(struct run *r, struct err *e) {
     }
     if (rc) return rc;
     TRY(manifest_write(&r->manifest, "finished", e));
-    return show(r, e);
+    return r->no_report ? 0 : show(r, e);
 }
 
 static int run(struct run *r, struct err *e) {
@@ -95,6 +96,7 @@ static int run(struct run *r, struct err *e) {
     pool_free(r->pool);
     manifest_close(&r->manifest);
     dataset_close(&r->ds);
+    if (!rc && r->instructions) rc = instructions_count(r->config, r->dir, r->set.v, r->set.n, e);
     return rc;
 }
 
@@ -105,6 +107,8 @@ int cmd_run(int argc, char **argv, struct err *e) {
                                {"threads", &r.threads_text, NULL, NULL},
                                {"resume", NULL, &r.resume, NULL},
                                {"quiet", NULL, &r.quiet, NULL},
+                               {"no-report", NULL, &r.no_report, NULL},
+                               {"instructions", NULL, &r.instructions, NULL},
                                ARGS_END};
     TRY(args_parse(argc, argv, args, "an experiment such as configs/quickstart.yaml", &r.config, e));
     if (r.threads_text) TRY(args_int("threads", r.threads_text, 1, 256, &r.threads, e));

@@ -21,6 +21,8 @@ extern const struct command commands[]; /* ended by name NULL; in cmd_help.c */
 int cmd_data(int argc, char **argv, struct err *e);
 int cmd_run(int argc, char **argv, struct err *e);
 int cmd_report(int argc, char **argv, struct err *e);
+int cmd_compare(int argc, char **argv, struct err *e);
+int cmd_turns(int argc, char **argv, struct err *e);
 int cmd_check(int argc, char **argv, struct err *e);
 int cmd_help(int argc, char **argv, struct err *e);
 

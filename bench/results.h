@@ -5,6 +5,7 @@
  * compute.csv     one row per variant x features x precision x store x candidates x load
  * curves.csv      one row per variant x features x seed x epoch (epoch 0: before training)
  * latency.csv     the measured distribution behind each row of compute.csv: percentile (0..100) and RT there
+ * instructions.csv  instructions of scoring one request, when they were counted (run --instructions)
  * tradeoff.csv    the join of effect (test split, mean over seeds) and compute; made by tradeoff.c
  * Columns may be added at the end, never renamed. docs/results.md documents each one.
  */
@@ -23,6 +24,7 @@
     "p99_lo_us,p99_hi_us,mean_us,missing"
 #define RESULTS_CURVES_COLUMNS                                                                               \
     "variant,features,seed,epoch,step,learning_rate,train_loss,valid_gauc,valid_auc,valid_logloss,seconds"
+#define RESULTS_INSTRUCTIONS_COLUMNS "variant,features,precision,store,candidates,threads,load,instructions"
 #define RESULTS_LATENCY_COLUMNS "variant,features,precision,store,candidates,threads,load,percentile,rt_us"
 /* gauc: mean over seeds on test; gauc_lo/hi: its 95 % t interval over seeds (with one seed: the bootstrap over users);
  * gauc_valid: mean on validation, what choices are made on; pareto: 1 when no other point of the same number of candidates is

@@ -354,6 +354,17 @@ static void check_subsets(struct reader *r) {
     for (int s = 0; keep && s < x->n_subsets; s++) subset_resolve(&x->subset[s], &all, keep, r->p);
 }
 
+/* An experiment is the same one when it asks for the same, wherever it lies and whatever defaults a version adds. */
+static int hash_written(struct reader *r, struct err *e) {
+    static const char *const places[] = {"name", "data", "data_dir"};
+    json_t *file = conf_json(r->x->root);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) json_object_del(file, places[i]);
+    json_t *both = json_pack("{s:o, s:o}", "file", file, "set", conf_json(r->overrides)); /* taken over */
+    int rc = json_hash(both, &r->x->written, e);
+    json_decref(both);
+    return rc;
+}
+
 int experiment_load(const char *path, const char *const *settings, size_t n_settings, struct experiment *out,
                     struct problems *p) {
     int before = p->n;
@@ -382,6 +393,7 @@ int experiment_load(const char *path, const char *const *settings, size_t n_sett
         check_overrides(&r);
         if (out->has_schema) check_subsets(&r);
     }
+    if (p->n == before && hash_written(&r, &e)) problems_take(p, &e);
     if (p->n == before) return 0;
     experiment_release(out);
     return ERR_INPUT;

@@ -84,6 +84,7 @@ struct experiment {
     struct subset *subset;
     struct train_options train;
     struct measure_options measure;
+    struct hash written; /* of what the file and --set ask for, apart from names and folders; no defaults */
 };
 
 /* settings: "KEY=VALUE" texts of --set. KEY is a path from the top level ("train.batch",

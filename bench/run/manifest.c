@@ -108,6 +108,8 @@ static int take_folder(struct manifest *m, bool resume, struct err *e) {
     TRY(file_read_json(path, &there, e));
     bool same = same_text(there, m->j, "train_hash") && same_text(there, m->j, "data_hash");
     int rc = same ? 0 : refuse(m->dir, there, m->j, e);
+    if (!rc && resume && !same_text(there, m->j, "program_hash"))
+        rc = manifest_set(m, "program_hash", json_string("several"), e);
     json_decref(there);
     if (rc || resume) return rc;
     return clear_results(m->dir, e);
@@ -157,12 +159,15 @@ static int describe(struct manifest *m, const struct experiment *x, const struct
         return rc;
     }
     char revision[80], started[32];
+    struct hash program = {""};
+    hash_file("/proc/self/exe", &program, NULL);
     program_revision(revision, sizeof revision);
     now(started);
-    m->j = json_pack("{s:s, s:s, s:s, s:s, s:n, s:s, s:s, s:s, s:o, s:s, s:o}", "experiment", x->o.name,
-                     "version", PRERANK_VERSION, "revision", revision, "status", "running", "seconds",
-                     "started", started, "config_hash", config_hash.hex, "train_hash", train_hash.hex,
-                     "config", config, "data_hash", ds->hash, "data", data_json(x, ds));
+    m->j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:n, s:s, s:s, s:s, s:s, s:o, s:s, s:o}", "experiment",
+                     x->o.name, "version", PRERANK_VERSION, "revision", revision, "program_hash", program.hex,
+                     "status", "running", "seconds", "started", started, "config_hash", config_hash.hex,
+                     "train_hash", train_hash.hex, "written_hash", x->written.hex, "config", config,
+                     "data_hash", ds->hash, "data", data_json(x, ds));
     return m->j ? 0 : err_nomem(e, 0);
 }
 

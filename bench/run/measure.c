@@ -164,3 +164,37 @@ int measure_run(const struct sweep *s, const struct machine *machine, struct poo
     release(&m);
     return rc;
 }
+
+/* ---- turn by turn ---- */
+
+int measure_open(const struct sweep *s, struct pool *pool, struct measure **out, struct err *e) {
+    struct measure *m = mem_calloc(1, sizeof *m);
+    *out = NULL;
+    if (!m) return err_nomem(e, sizeof *m);
+    *m = (struct measure){.s = s, .o = &s->x->measure, .pool = pool, .e = e};
+    int rc = m->o->candidates.n ? prepare(m) : 0;
+    if (rc) {
+        measure_close(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}
+
+int measure_points(const struct measure *m) { return m->n_points; }
+
+void measure_name(const struct measure *m, int point, FILE *out) { measure_names(out, &m->point[point]); }
+
+int measure_turn(struct measure *m, int point, size_t n, int64_t *took_ns, struct err *e) {
+    int64_t ignored;
+    m->e = e;
+    for (int64_t i = 0; i < m->o->warmup; i++) TRY(one_request(m, point, &ignored));
+    for (size_t i = 0; i < n; i++) TRY(one_request(m, point, &took_ns[i]));
+    return 0;
+}
+
+void measure_close(struct measure *m) {
+    if (!m) return;
+    release(m);
+    mem_free(m);
+}

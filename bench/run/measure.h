@@ -22,8 +22,26 @@
 #define PRERANK_BENCH_MEASURE_H
 #include "bench/run/machine.h"
 #include "bench/run/sweep.h"
+#include <stdio.h>
 
 int measure_run(const struct sweep *s, const struct machine *m, struct pool *pool, struct err *e);
+
+/* The same points, one turn at a time, for a caller that decides whose turn it is (bench/compare). Models are
+ * those that the results folder has.
+ *
+ *     struct measure *m;
+ *     TRY(measure_open(&sweep, pool, &m, e));
+ *     TRY(measure_turn(m, 0, 50, took_ns, e));              50 requests at point 0, after the warm-up
+ *     measure_close(m);
+ */
+struct measure;
+int measure_open(const struct sweep *s, struct pool *pool, struct measure **out, struct err *e);
+void measure_close(struct measure *m); /* NULL is fine */
+int measure_points(const struct measure *m);
+/* Its names as the first cells of compute.csv: variant,features,precision,store,candidates,threads,load. */
+void measure_name(const struct measure *m, int point, FILE *out);
+/* took_ns[n]: response times in the order of time. */
+int measure_turn(struct measure *m, int point, size_t n, int64_t *took_ns, struct err *e);
 
 /* For tests: the verdict of samples in the order of time. */
 enum verdict { VERDICT_OK, VERDICT_UNSTABLE, VERDICT_INSUFFICIENT, VERDICT_MISSING };

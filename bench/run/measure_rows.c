@@ -60,6 +60,12 @@ static void names(struct csv_line *l, const struct point *p) {
     csv_text(l, load);
 }
 
+void measure_names(FILE *out, const struct point *p) {
+    struct csv_line l = {.f = out};
+    names(&l, p);
+    csv_end(&l);
+}
+
 static double floor_us(const struct point *p, const struct machine *m) {
     const struct scorer_cost *c = &p->cost;
     double n = (double)p->candidates;

@@ -4,6 +4,7 @@
 #include "bench/run/machine.h"
 #include "bench/run/requests.h"
 #include "serve/scorer.h"
+#include <stdio.h>
 
 struct point {
     const char *variant, *features, *precision, *store;
@@ -17,6 +18,7 @@ struct point {
     int64_t busy_ns;  /* all turns, warm-up excluded */
     uint64_t missing; /* candidates of the counted requests whose record the store did not have */
 };
+void measure_names(FILE *out, const struct point *p); /* the first cells of its row, and a line's end */
 int measure_write(const char *dir, struct point *p, int n, const struct machine *m, struct err *e);
 
 #endif
