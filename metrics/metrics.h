@@ -92,4 +92,14 @@ int metric_ranking(const float *score, const uint8_t *label, const uint32_t *req
  * n = 0 or m = 0. */
 int metric_ranker_recall(const float *pre, const float *ranker, size_t n, size_t k, size_t m, double *out);
 
+/* One request through both stages: the pre-ranker keeps its k best of n, the ranker orders these, and the first `top` of
+ * them are shown; ties broken by index (lower first). NDCG@top and HR@top as above with binary gain; the ideal list is of
+ * all n candidates, so that a click that the pre-ranker drops is a loss. NaN when label[n] has no positive or top = 0. */
+struct cascade {
+    double ndcg, hit_rate;
+    double kept; /* share of the positives among the k */
+};
+int metric_cascade(const float *pre, const float *ranker, const uint8_t *label, size_t n, size_t k,
+                   size_t top, struct cascade *out);
+
 #endif

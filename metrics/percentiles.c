@@ -70,3 +70,12 @@ int stat_percentile_interval_ns(const int64_t *sorted, size_t n, double p, doubl
     *hi = sorted[upper - 1];
     return 1;
 }
+
+/* P(X >= k) = I_p(k, n - k + 1) for X binomial (n, p). */
+int stat_binomial_side(double hits, double n, double p, double confidence) {
+    const double miss = (1 - confidence) / 2;
+    if (!(n > 0 && hits >= 0 && hits <= n && p > 0 && p < 1)) return 0;
+    if (hits > 0 && beta_regularised(hits, n - hits + 1, p, 1 - p) <= miss) return 1;
+    if (hits < n && beta_regularised(n - hits, hits + 1, 1 - p, p) <= miss) return -1;
+    return 0;
+}

@@ -2,7 +2,6 @@
 #include "metrics/rows.h"
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* discount[j] = sum of 1/log2(i+2) over the first j positions. */
 static void fill_discounts(double *discount, size_t n) {
@@ -65,35 +64,5 @@ int metric_ranking(const float *score, const uint8_t *label, const uint32_t *req
     }
     free(rows);
     free(discount);
-    return bad;
-}
-
-/* Best first; rows of equal score stay in the order of their index, as the sort is stable. */
-static const struct row *best_first(struct row *rows, const float *score, size_t n) {
-    for (size_t i = 0; i < n; i++) rows[i] = (struct row){(uint32_t)~rows_key(score[i]), i};
-    return rows_sort(rows, n);
-}
-
-int metric_ranker_recall(const float *pre, const float *ranker, size_t n, size_t k, size_t m, double *out) {
-    *out = NAN;
-    for (size_t i = 0; i < n; i++)
-        if (isnan(pre[i]) || isnan(ranker[i])) return -2;
-    if (k > n) k = n;
-    if (m > n) m = n;
-    if (m == 0) return 0;
-    struct row *rows = rows_alloc(n);
-    unsigned char *passed = reallocarray(NULL, n, 1);
-    int bad = rows && passed ? 0 : -1;
-    if (!bad) {
-        memset(passed, 0, n);
-        const struct row *best = best_first(rows, pre, n);
-        for (size_t i = 0; i < k; i++) passed[best[i].value] = 1;
-        best = best_first(rows, ranker, n);
-        size_t common = 0;
-        for (size_t i = 0; i < m; i++) common += passed[best[i].value];
-        *out = (double)common / (double)m;
-    }
-    free(rows);
-    free(passed);
     return bad;
 }

@@ -27,6 +27,12 @@ int stat_percentile_interval_ns(const int64_t *sorted, size_t n, double p, doubl
  * (0,1)). */
 size_t stat_samples_needed(double p, double confidence);
 
+/* Is the chance behind `hits` of `n` independent trials above `p` (1), below it (-1), or not to be told at `confidence`
+ * (0)? One-sided exact binomial tests, each at half of what the confidence leaves, so that 1 and -1 say where p lies of
+ * the Clopper-Pearson interval (Clopper & Pearson 1934). hits and n need not be whole: trials that hang together count
+ * for fewer. 0 <= hits <= n, p in (0,1). */
+int stat_binomial_side(double hits, double n, double p, double confidence);
+
 /* Holm's step-down correction (Holm 1979): adjusted[i] for p[i]. Returns 0, or -1 when memory is out. A NaN
  * (a test without a result) stays NaN and counts among the n. `adjusted` may be `p`. */
 int stat_holm(const double *p, size_t n, double *adjusted);

@@ -1,0 +1,116 @@
+#include "bench/load/open.h"
+#include "base/mem.h"
+#include "metrics/stats.h"
+#include <math.h>
+#include <string.h>
+
+enum { LEAD_NS = 2000000, HALF_BLOCKS = 10 }; /* the schedule begins a little later than now */
+
+int open_begin(struct open_loop *o, const struct load_server *s, const struct load_clock *c,
+               const struct schedule *schedule, uint64_t first, struct err *e) {
+    *o = (struct open_loop){.server = *s, .clock = *c, .schedule = schedule, .first = first};
+    size_t bytes = (schedule->n + 1) * sizeof(int64_t);
+    o->latency = mem_calloc(1, bytes); /* touched now, not while the clock runs */
+    o->service = mem_calloc(1, bytes);
+    o->lag = mem_calloc(1, bytes);
+    if (!o->latency || !o->service || !o->lag) {
+        open_release(o);
+        return err_nomem(e, bytes);
+    }
+    memset(o->latency, 0xff, bytes);
+    memset(o->service, 0xff, bytes);
+    memset(o->lag, 0xff, bytes);
+    o->start = o->free_at = c->now(c->self) + LEAD_NS;
+    return 0;
+}
+
+int open_until(struct open_loop *o, size_t n, struct err *e) {
+    const struct load_clock c = o->clock;
+    if (n > o->schedule->n) n = o->schedule->n;
+    for (; o->n < n; o->n++) {
+        int64_t planned = o->start + o->schedule->at[o->n];
+        if (planned > o->free_at) c.wait_until(c.self, planned);
+        int64_t sent = c.now(c.self), ready = planned > o->free_at ? planned : o->free_at;
+        int rc = o->server.answer(o->server.self, o->first + o->n, e);
+        if (rc) return rc;
+        int64_t done = c.now(c.self);
+        o->latency[o->n] = done - planned;
+        o->service[o->n] = done - sent;
+        o->lag[o->n] = sent - ready;
+        o->free_at = done;
+    }
+    return 0;
+}
+
+void open_release(struct open_loop *o) {
+    mem_free(o->latency);
+    mem_free(o->service);
+    mem_free(o->lag);
+    *o = (struct open_loop){0};
+}
+
+/* ---- what it says ---- */
+
+/* The means of `HALF_BLOCKS` blocks of a half. */
+static void block_means(const int64_t *v, size_t n, double mean[HALF_BLOCKS]) {
+    for (size_t b = 0; b < HALF_BLOCKS; b++) {
+        size_t from = b * n / HALF_BLOCKS, to = (b + 1) * n / HALF_BLOCKS;
+        mean[b] = 0;
+        for (size_t i = from; i < to; i++) mean[b] += (double)v[i] / (double)(to - from);
+    }
+}
+
+/* Welch 1947: blocks of one half against those of the other. */
+static bool halves_differ(const int64_t *latency, size_t n) {
+    double a[HALF_BLOCKS], b[HALF_BLOCKS];
+    if (n < 4 * HALF_BLOCKS) return false;
+    block_means(latency, n / 2, a);
+    block_means(latency + n / 2, n - n / 2, b);
+    double x = stat_mean(a, HALF_BLOCKS), y = stat_mean(b, HALF_BLOCKS);
+    double s = pow(stat_sd(a, HALF_BLOCKS), 2) / HALF_BLOCKS,
+           t = pow(stat_sd(b, HALF_BLOCKS), 2) / HALF_BLOCKS;
+    if (fabs(x - y) <= 0.1 * fmin(x, y)) return false;
+    double degrees = (s + t) * (s + t) / ((s * s + t * t) / (HALF_BLOCKS - 1));
+    if (!(s + t > 0)) return true;
+    return fabs(x - y) / sqrt(s + t) > stat_t_quantile(0.995, degrees);
+}
+
+/* p50 and p99 (us) of v[n], whose copy is sorted in `scratch`. */
+static void two_percentiles(const int64_t *v, size_t n, int64_t *scratch, double out[2]) {
+    memcpy(scratch, v, n * sizeof *v);
+    stat_sort_ns(scratch, n);
+    out[0] = samples_percentile_us(scratch, n, 0.5, NULL);
+    out[1] = samples_percentile_us(scratch, n, 0.99, NULL);
+}
+
+int open_summarise(const struct open_loop *o, size_t skip, struct open_summary *out, struct err *e) {
+    *out = (struct open_summary){.verdict = VERDICT_INSUFFICIENT};
+    if (skip >= o->n || o->n - skip < 2) return 0;
+    const size_t n = out->n = o->n - skip;
+    const int64_t *latency = o->latency + skip, *service = o->service + skip, *lag = o->lag + skip;
+    const int64_t *at = o->schedule->at + skip;
+    int64_t *scratch = mem_alloc(n * sizeof *scratch);
+    if (!scratch) return err_nomem(e, n * sizeof *scratch);
+    double late[2], lagged[2], wait = 0, work = 0, all = 0;
+    for (size_t i = 0; i < n; i++) {
+        work += (double)service[i] / (double)n;
+        all += (double)latency[i] / (double)n;
+        wait += (double)(latency[i] - lag[i] - service[i]) / (double)n;
+    }
+    two_percentiles(latency, n, scratch, late);
+    two_percentiles(lag, n, scratch, lagged);
+    mem_free(scratch);
+    out->offered_qps = 1e9 * (double)(n - 1) / (double)(at[n - 1] - at[0]);
+    out->qps = 1e9 * (double)n / (double)(at[n - 1] + latency[n - 1] - at[0]);
+    out->service_us = work / 1e3;
+    out->wait_us = wait / 1e3;
+    out->latency_us = all / 1e3;
+    out->lag_p50_us = lagged[0];
+    out->lag_p99_us = lagged[1];
+    out->utilisation = o->schedule->rate * work * 1e-9;
+    TRY(samples_verdict(service, n, &out->verdict, e));
+    if (out->verdict < VERDICT_UNSTABLE && halves_differ(latency, n)) out->verdict = VERDICT_UNSTABLE;
+    if (lagged[0] > 0.05 * late[0] || lagged[1] > 0.1 * late[1]) out->verdict = VERDICT_INVALID;
+    if (out->utilisation >= 1) out->verdict = VERDICT_OVERLOADED;
+    return 0;
+}

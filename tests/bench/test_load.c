@@ -1,0 +1,275 @@
+/* The load generator against the theory of queues, on a clock that only moves when somebody waits: nothing here
+ * depends on what else the machine does. build/perf_load says the same of the real clock. */
+#include "bench/load/closed.h"
+#include "bench/load/open.h"
+#include "bench/load/overhead.h"
+#include "bench/load/usable.h"
+#include "metrics/stats.h"
+#include "tests/bench/scratch.h"
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SERVICE = 100000 }; /* ns */
+
+struct queue { /* one M/D/1 queue */
+    struct virtual_time time;
+    struct fixed_server fixed;
+    struct load_server server;
+    struct load_clock clock;
+    struct schedule schedule;
+    struct open_loop run;
+};
+
+static void queue_make(struct queue *q) {
+    memset(q, 0, sizeof *q);
+    q->clock = clock_virtual(&q->time);
+    q->fixed = (struct fixed_server){SERVICE, q->clock};
+    q->server = server_fixed(&q->fixed);
+}
+
+static void queue_run(struct queue *q, double rho, size_t n, uint64_t seed) {
+    queue_make(q);
+    cr_assert_eq(schedule_poisson(rho * 1e9 / SERVICE, n, seed, &q->schedule, NULL), 0);
+    cr_assert_eq(open_begin(&q->run, &q->server, &q->clock, &q->schedule, 0, NULL), 0);
+    cr_assert_eq(open_until(&q->run, n, NULL), 0);
+    cr_assert_eq(q->run.n, n);
+}
+
+static void queue_release(struct queue *q) {
+    open_release(&q->run);
+    schedule_release(&q->schedule);
+}
+
+static FILE *table(const char *name) {
+    char path[100], header[100];
+    snprintf(path, sizeof path, "tests/fixtures/queue/%s", name);
+    FILE *f = fopen(path, "r");
+    cr_assert(f && fgets(header, sizeof header, f), "%s", path);
+    return f;
+}
+
+Test(open_loop, reproduces_the_waits_of_a_queue_in_closed_form) {
+    enum { N = 1000000, SKIP = 10000 };
+    FILE *f = table("waits.csv");
+    double rho, mean, at[3];
+    int lines = 0;
+    for (; fscanf(f, "%lf,%lf,%lf,%lf,%lf", &rho, &mean, &at[0], &at[1], &at[2]) == 5; lines++) {
+        struct queue q;
+        struct open_summary s;
+        queue_run(&q, rho, N, 1);
+        cr_assert_eq(open_summarise(&q.run, SKIP, &s, NULL), 0);
+        cr_expect_float_eq(s.wait_us * 1e3 / SERVICE / mean, 1, .03, "rho %g: mean wait %g, not %g", rho,
+                           s.wait_us * 1e3 / SERVICE, mean);
+        cr_expect_float_eq(s.utilisation, rho, 1e-9);
+        cr_expect_float_eq(s.latency_us, s.wait_us + SERVICE / 1e3, 1e-6);
+        cr_expect_float_eq(s.offered_qps * SERVICE / 1e9, rho, .01 * rho);
+        stat_sort_ns(q.run.latency, N);
+        static const double p[] = {.5, .9, .99};
+        for (int i = 0; i < 3; i++) {
+            double wait = (double)(stat_percentile_ns(q.run.latency, N, p[i]) - SERVICE) / SERVICE;
+            cr_expect(fabs(wait - at[i]) <= .03 * at[i] + .01, "rho %g: p%g of the wait is %g, not %g", rho,
+                      100 * p[i], wait, at[i]);
+        }
+        queue_release(&q);
+    }
+    fclose(f);
+    cr_expect_eq(lines, 6);
+}
+
+Test(open_loop, counts_from_the_planned_time_and_splits_it_exactly) {
+    struct queue q;
+    queue_run(&q, .8, 5000, 7);
+    int64_t free_at = 0; /* Lindley's recursion */
+    for (size_t i = 0; i < q.run.n; i++) {
+        int64_t planned = q.schedule.at[i], begin = planned > free_at ? planned : free_at;
+        free_at = begin + SERVICE;
+        cr_assert_eq(q.run.latency[i], free_at - planned, "request %zu", i);
+        cr_assert_eq(q.run.service[i], SERVICE);
+        cr_assert_eq(q.run.lag[i], 0);
+    }
+    queue_release(&q);
+}
+
+Test(open_loop, says_when_it_was_overloaded_or_too_short) {
+    struct queue q;
+    struct open_summary s;
+    queue_run(&q, 1.05, 5000, 1);
+    cr_assert_eq(open_summarise(&q.run, 500, &s, NULL), 0);
+    cr_expect_eq(s.verdict, VERDICT_OVERLOADED);
+    cr_expect(s.qps < .99 * s.offered_qps);
+    queue_release(&q);
+    queue_run(&q, .5, 300, 1);
+    cr_assert_eq(open_summarise(&q.run, 0, &s, NULL), 0);
+    cr_expect_eq(s.verdict, VERDICT_INSUFFICIENT);
+    queue_release(&q);
+    queue_run(&q, .5, 20000, 1);
+    cr_assert_eq(open_summarise(&q.run, 0, &s, NULL), 0);
+    cr_expect_eq(s.verdict, VERDICT_OK, "%s", verdict_name(s.verdict));
+    for (size_t i = 10000; i < 20000; i++) q.run.latency[i] += SERVICE / 2;
+    cr_assert_eq(open_summarise(&q.run, 0, &s, NULL), 0);
+    cr_expect_eq(s.verdict, VERDICT_UNSTABLE, "the second half waits longer: %s", verdict_name(s.verdict));
+    for (size_t i = 0; i < 20000; i++) q.run.lag[i] = SERVICE / 5;
+    cr_assert_eq(open_summarise(&q.run, 0, &s, NULL), 0);
+    cr_expect_eq(s.verdict, VERDICT_INVALID, "%s", verdict_name(s.verdict));
+    queue_release(&q);
+}
+
+/* The schedule's times in a file, judged by SciPy: 0 Poisson, 1 not. */
+static int judged(struct scratch *s, const int64_t *at, size_t n, double rate) {
+    char path[100], command[300];
+    snprintf(path, sizeof path, "%s/at", s->dir);
+    FILE *f = fopen(path, "w");
+    cr_assert(f);
+    for (size_t i = 0; i < n; i++) fprintf(f, "%lld\n", (long long)at[i]);
+    fclose(f);
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/bench/check_schedule.py %s %.17g 2>/dev/null",
+             path, rate);
+    int status = system(command);
+    cr_assert(status == 0 || status == 256, "the check did not run");
+    return status / 256;
+}
+
+Test(schedule, is_poisson_says_scipy) {
+    struct scratch s;
+    scratch_make(&s);
+    struct schedule p;
+    cr_assert_eq(schedule_poisson(750, 20000, 1, &p, NULL), 0);
+    cr_expect_eq(judged(&s, p.at, p.n, 750), 0);
+    cr_expect_eq(judged(&s, p.at, p.n, 800), 1, "at another rate it is not");
+    for (size_t i = 0; i < p.n; i++) p.at[i] = (int64_t)((double)i * 1e9 / 750);
+    cr_expect_eq(judged(&s, p.at, p.n, 750), 1, "even gaps are not");
+    schedule_release(&p);
+    scratch_remove(&s);
+}
+
+Test(schedule, follows_from_the_seed) {
+    struct schedule a, b, c;
+    cr_assert_eq(schedule_poisson(1000, 500, 3, &a, NULL), 0);
+    cr_assert_eq(schedule_poisson(1000, 500, 3, &b, NULL), 0);
+    cr_assert_eq(schedule_poisson(1000, 500, 4, &c, NULL), 0);
+    cr_expect_arr_eq(a.at, b.at, 500 * sizeof *a.at);
+    cr_expect_arr_neq(a.at, c.at, 500 * sizeof *a.at);
+    for (size_t i = 1; i < 500; i++) cr_assert(a.at[i] >= a.at[i - 1]);
+    schedule_release(&a);
+    schedule_release(&b);
+    schedule_release(&c);
+}
+
+Test(closed_loop, warms_up_until_two_windows_are_alike) {
+    struct queue q;
+    struct warm w;
+    uint64_t number = 0;
+    queue_make(&q);
+    cr_assert_eq(closed_warm_up(&q.server, &q.clock, 10, 9, &number, &w, NULL), 0);
+    cr_expect(w.steady);
+    cr_expect_eq(w.requests, 20);
+    cr_expect_eq(number, 20);
+    cr_expect_float_eq(w.service_ns, SERVICE, 1e-6);
+}
+
+/* A server that is slower by a tenth of its first time each 10 requests, up to request `until`. */
+struct slowing {
+    struct load_clock clock;
+    uint64_t until;
+};
+static int answer_slowing(void *self, uint64_t number, struct err *e) {
+    struct slowing *s = self;
+    uint64_t at = number < s->until ? number : s->until;
+    (void)e;
+    s->clock.wait_until(s->clock.self,
+                        s->clock.now(s->clock.self) + SERVICE + SERVICE / 10 * (int64_t)(at / 10));
+    return 0;
+}
+
+Test(closed_loop, warm_up_goes_on_while_the_server_changes_and_says_when_it_does_not_end) {
+    struct virtual_time t = {0};
+    struct slowing slow = {clock_virtual(&t), 40};
+    const struct load_server s = {"slowing", &slow, answer_slowing};
+    struct warm w;
+    uint64_t number = 0;
+    cr_assert_eq(closed_warm_up(&s, &slow.clock, 10, 20, &number, &w, NULL), 0);
+    cr_expect(w.steady);
+    cr_expect_eq(w.requests, 60, "%zu", w.requests);
+    slow.until = 1000;
+    number = 0;
+    cr_assert_eq(closed_warm_up(&s, &slow.clock, 10, 5, &number, &w, NULL), 0);
+    cr_expect_not(w.steady);
+    cr_expect_eq(w.requests, 50);
+}
+
+Test(usable, is_the_rate_at_which_a_hundredth_is_late_in_closed_form) {
+    FILE *f = table("usable.csv");
+    double limit, rho;
+    int lines = 0;
+    for (; fscanf(f, "%lf,%lf", &limit, &rho) == 2; lines++) {
+        struct queue q;
+        struct usable u;
+        uint64_t number = 0;
+        queue_make(&q);
+        const struct usable_options o = {.limit_ns = (int64_t)(limit * SERVICE),
+                                         .seconds = 20 / rho, /* 200000 requests */
+                                         .tolerance = .01,
+                                         .seed = 5};
+        cr_assert_eq(usable_find(&q.server, &q.clock, &o, SERVICE, &number, &u, NULL), 0);
+        double found = u.qps * SERVICE / 1e9;
+        cr_expect_float_eq(found / rho, 1, .05, "limit %g: rho %g, not %g", limit, found, rho);
+        cr_expect(u.confirmed);
+        cr_expect_eq(u.verdict, VERDICT_OK, "%s", verdict_name(u.verdict));
+        cr_expect(u.over_qps > u.qps && u.over_qps <= 1.0101 * u.qps, "%g, %g", u.qps, u.over_qps);
+        cr_expect(u.late_share <= .01 && u.late_share > .003, "%g", u.late_share);
+        usable_release(&u);
+    }
+    fclose(f);
+    cr_expect_eq(lines, 6);
+}
+
+Test(usable, is_nothing_when_no_rate_keeps_to_the_limit) {
+    struct queue q;
+    struct usable u;
+    uint64_t number = 0;
+    queue_make(&q);
+    const struct usable_options o = {.limit_ns = SERVICE - 1, .seconds = 1, .tolerance = .01, .seed = 5};
+    cr_assert_eq(usable_find(&q.server, &q.clock, &o, SERVICE, &number, &u, NULL), 0);
+    cr_expect_eq(u.qps, 0);
+    cr_expect_eq(u.verdict, VERDICT_OVERLOADED);
+    usable_release(&u);
+}
+
+Test(usable, does_not_take_a_burst_for_many_independent_responses) {
+    enum { N = 3200 };
+    static int64_t latency[N];
+    for (int i = 0; i < N; i++) latency[i] = i % 50 == 0; /* one late in each 50 */
+    cr_expect_eq(usable_inflation(latency, N, 0), 1);
+    for (int i = 0; i < N; i++) latency[i] = i < 64; /* as many, in one burst */
+    cr_expect(usable_inflation(latency, N, 0) > 60);
+    memset(latency, 0, sizeof latency);
+    cr_expect_eq(usable_inflation(latency, N, 0), 1);
+}
+
+Test(null_model, shows_the_harness_itself) {
+    struct overhead h;
+    cr_assert_eq(overhead_measure(&h, NULL), 0);
+    cr_expect(h.closed_p50 > 0 && h.closed_p50 < 10000, "two readings of a clock took %g ns", h.closed_p50);
+    cr_expect(h.open_p50 > 0 && h.open_p50 < 100000, "a request was sent %g ns late", h.open_p50);
+    cr_expect(h.closed_p99 >= h.closed_p50 && h.open_p99 >= h.open_p50);
+    json_t *j = overhead_json(&h);
+    cr_expect_float_eq(json_real_value(json_object_get(j, "closed_p50_ns")), h.closed_p50, 1e-9);
+    json_decref(j);
+}
+
+Test(samples, verdict_of_the_halves) {
+    enum { N = 1000 };
+    int64_t v[N];
+    enum verdict is;
+    for (int i = 0; i < N; i++) v[i] = 1000 + i % 17;
+    cr_assert_eq(samples_verdict(v, N, &is, NULL), 0);
+    cr_expect_eq(is, VERDICT_OK);
+    for (int i = N / 2; i < N; i++) v[i] += 100;
+    cr_assert_eq(samples_verdict(v, N, &is, NULL), 0);
+    cr_expect_eq(is, VERDICT_UNSTABLE);
+    cr_assert_eq(samples_verdict(v, 300, &is, NULL), 0);
+    cr_expect_eq(is, VERDICT_INSUFFICIENT);
+}
