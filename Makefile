@@ -86,8 +86,9 @@ test: ## install what is missing, build and run all tests
 	@$(MAKE) --no-print-directory run-tests
 
 run-tests: $(PROGRAM) $(TESTS) $(RATINGS)
-	@set -e; for t in $(TESTS); do echo "== $$t"; $$t --short-filename 2>&1 | tee $$t.log; \
-	    grep -q "Tested: .*[1-9]" $$t.log && grep -q "Failing: .*0.* | Crashing: .*0" $$t.log; done
+	@for t in $(TESTS); do echo "== $$t"; { $$t --short-filename 2>&1; echo "exit code $$?"; } | tee $$t.log; \
+	    grep -q '^exit code 0$$' $$t.log && grep -q 'Tested: [1-9].* | Failing: 0 | Crashing: 0' $$t.log && \
+	    ! grep -qE 'Sanitizer: |crashed during its (setup|teardown)' $$t.log || exit 1; done
 
 $(BUILD)/perf_%: $(BUILD)/obj/bench/perf/%.o $(BUILD)/obj/bench/perf/perf.o $(LIB)
 	@echo "  LINK  $@"

@@ -1,13 +1,23 @@
 # Checks beyond `make test`: sanitizers, fuzzing, kills, mutants, coverage (docs/testing.md says what each proves and how long
 # it takes). Each has a build directory of its own below build/.
 
-.PHONY: sanitize fuzz fuzz-build
+.PHONY: sanitize tsan fuzz fuzz-build
 SANITIZED := BUILD=$(BUILD)/sanitize OPT="-O1 -g -fno-omit-frame-pointer" \
              SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 sanitize: ## all tests under AddressSanitizer, LeakSanitizer and UBSan
 	@./setup.sh test
 	@ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	    $(MAKE) --no-print-directory $(SANITIZED) run-tests
+
+# PRERANK_PORTABLE: the kernels' choice by processor runs before ThreadSanitizer is loaded, and crashes with it
+tsan: ## the thread pool, training and serving under ThreadSanitizer
+	@./setup.sh run
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan OPT="-O1 -g" SAN="-fsanitize=thread -DPRERANK_PORTABLE" \
+	    $(BUILD)/tsan/prerank $(BUILD)/tsan/tsan_pool
+	@tests/tsan/run.sh $(BUILD)/tsan
+$(BUILD)/tsan_pool: $(BUILD)/obj/tests/tsan/pool.o $(LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # libFuzzer is clang's, so the whole library is compiled by it here (its own warnings are not ours)
 FUZZ_SECONDS ?= 600
