@@ -2,6 +2,7 @@
 #include "base/progress.h"
 #include "bench/run/measure_rows.h"
 #include "bench/run/requests.h"
+#include "bench/run/rounds.h"
 #include "bench/run/served.h"
 #include "nn/vec.h"
 #include <string.h>
@@ -18,7 +19,8 @@ struct measure {
     struct requests *requests; /* one for each number of candidates */
     int n_points;
     struct point *point;
-    struct scorer **scorer; /* [n_points] */
+    struct round_point **round; /* [n_points]: those of the points */
+    struct scorer **scorer;     /* [n_points] */
     float *score;
     uint32_t *order;
     struct err *e;
@@ -48,7 +50,8 @@ static int add_points(struct measure *m) {
     size_t most = (size_t)m->served.n * (size_t)m->o->candidates.n + 1;
     m->point = arena_alloc(&m->arena, most * sizeof *m->point);
     m->scorer = arena_alloc(&m->arena, most * sizeof *m->scorer);
-    if (!m->point || !m->scorer) return err_nomem(m->e, most * sizeof *m->point);
+    m->round = arena_alloc(&m->arena, most * sizeof *m->round);
+    if (!m->point || !m->scorer || !m->round) return err_nomem(m->e, most * sizeof *m->point);
     for (int i = 0; i < m->served.n; i++) {
         const struct served *v = &m->served.v[i];
         const struct sweep_model *model = &m->s->model[v->model];
@@ -62,6 +65,8 @@ static int add_points(struct measure *m) {
                                 .requests = &m->requests[k],
                                 .threads = pool_threads(m->pool),
                                 .cost = scorer_cost(v->scorer)};
+            p->round.name = p->variant;
+            m->round[m->n_points] = &p->round;
             m->scorer[m->n_points++] = v->scorer;
         }
     }
@@ -70,72 +75,27 @@ static int add_points(struct measure *m) {
 
 /* ---- the loop ---- */
 
-static int one_request(struct measure *m, int point, int64_t *took_ns) {
-    const struct request r = requests_at(m->point[point].requests, m->point[point].at++);
+static int ask(void *ctx, int point, bool counts, int64_t *took_ns, struct err *e) {
+    struct measure *m = ctx;
+    struct point *p = &m->point[point];
+    const struct request r = requests_at(p->requests, p->at++);
     size_t k = (size_t)m->o->topk;
     int64_t start = clock_ns();
-    int rc = scorer_score(m->scorer[point], &r, m->score, m->e);
+    int rc = scorer_score(m->scorer[point], &r, m->score, e);
     scorer_top(m->score, r.n, k < r.n ? k : r.n, m->order);
     *took_ns = clock_ns() - start;
+    if (counts) p->missing += scorer_missing(m->scorer[point]);
     return rc;
-}
-
-static bool done(const struct measure *m, const struct point *p, int64_t busy_ns) {
-    size_t want = (size_t)m->o->requests;
-    double busy = (double)busy_ns * 1e-9;
-    return busy > m->o->seconds || p->n >= 100 * want || (p->n >= want && busy >= m->o->min_seconds);
-}
-
-/* Room for the samples of a turn. */
-static int make_room(struct measure *m, struct point *p) {
-    size_t room = p->room ? p->room : 1024, want = p->n + (size_t)m->o->turn;
-    while (room < want) room *= 2;
-    if (room == p->room) return 0;
-    int64_t *more = mem_realloc(p->sample, p->n * sizeof *more, room * sizeof *more);
-    if (!more) return err_nomem(m->e, room * sizeof *more);
-    p->sample = more;
-    p->room = room;
-    return 0;
-}
-
-static int take_turn(struct measure *m, int point) {
-    struct point *p = &m->point[point];
-    int64_t took;
-    TRY(make_room(m, p));
-    for (int64_t i = 0; i < m->o->warmup; i++) TRY(one_request(m, point, &took));
-    int64_t start = clock_ns(), now = start;
-    for (int64_t i = 0; i < m->o->turn && !done(m, p, p->busy_ns + now - start); i++) {
-        TRY(one_request(m, point, &took));
-        p->sample[p->n++] = took;
-        p->missing += scorer_missing(m->scorer[point]);
-        now = clock_ns();
-    }
-    p->busy_ns += now - start;
-    return 0;
 }
 
 static int run_points(struct measure *m) {
-    struct progress bar;
-    uint64_t total = (uint64_t)m->n_points * (uint64_t)m->o->requests, counted = 0;
-    int rc = 0;
-    if (!total) return 0;
-    progress_start(&bar, "measuring", total);
-    for (int round = 0, left = m->n_points; left && !rc; round++) {
-        left = 0;
-        for (int i = 0; i < m->n_points && !rc; i++) {
-            int point = round % 2 ? m->n_points - 1 - i : i;
-            struct point *p = &m->point[point];
-            if (done(m, p, p->busy_ns)) continue;
-            size_t before = p->n < (size_t)m->o->requests ? p->n : (size_t)m->o->requests;
-            rc = take_turn(m, point);
-            counted += (p->n < (size_t)m->o->requests ? p->n : (size_t)m->o->requests) - before;
-            left++;
-            if (!rc && interrupt_seen()) rc = err_set(m->e, ERR_INTERRUPTED, "interrupted");
-            progress_at(&bar, counted, p->variant);
-        }
-    }
-    progress_end(&bar, rc ? "stopped" : NULL);
-    return rc;
+    struct rounds r = {.title = "measuring",
+                       .o = rounds_of(m->o),
+                       .point = m->round,
+                       .n = m->n_points,
+                       .ask = ask,
+                       .ctx = m};
+    return rounds_run(&r, m->e);
 }
 
 static int prepare(struct measure *m) {
@@ -148,7 +108,7 @@ static int prepare(struct measure *m) {
 }
 
 static void release(struct measure *m) {
-    for (int i = 0; i < m->n_points; i++) mem_free(m->point[i].sample);
+    for (int i = 0; i < m->n_points; i++) samples_release(&m->point[i].round.got);
     for (int k = 0; m->requests && k < m->o->candidates.n; k++) requests_release(&m->requests[k]);
     served_release(&m->served);
     if (m->has_data && m->data.release) m->data.release(m->data.self);
@@ -188,8 +148,8 @@ void measure_name(const struct measure *m, int point, FILE *out) { measure_names
 int measure_turn(struct measure *m, int point, size_t n, int64_t *took_ns, struct err *e) {
     int64_t ignored;
     m->e = e;
-    for (int64_t i = 0; i < m->o->warmup; i++) TRY(one_request(m, point, &ignored));
-    for (size_t i = 0; i < n; i++) TRY(one_request(m, point, &took_ns[i]));
+    for (int64_t i = 0; i < m->o->warmup; i++) TRY(ask(m, point, false, &ignored, e));
+    for (size_t i = 0; i < n; i++) TRY(ask(m, point, true, &took_ns[i], e));
     return 0;
 }
 

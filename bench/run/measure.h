@@ -8,8 +8,7 @@
  * fetched, the pair features computed live, the pair stage, and the choice of the best `topk`. Requests are drawn before (requests.h), and all points of one number of candidates answer the same
  * ones.
  *
- * Points take turns of `turn` requests in the order A B C C B A, so that whatever else the machine does meets
- * all of them alike; the first `warmup` requests of a turn do not count. Percentiles come from all counted
+ * Points take turns (rounds.h). Percentiles come from all counted
  * samples, and are left empty where the samples cannot carry a 95 % interval. Verdicts:
  * - ok
  * - unstable: the medians of the first and the second half differ by more than 5 %, and their 95 % intervals do
@@ -42,9 +41,5 @@ int measure_points(const struct measure *m);
 void measure_name(const struct measure *m, int point, FILE *out);
 /* took_ns[n]: response times in the order of time. */
 int measure_turn(struct measure *m, int point, size_t n, int64_t *took_ns, struct err *e);
-
-/* For tests: the verdict of samples in the order of time. */
-enum verdict { VERDICT_OK, VERDICT_UNSTABLE, VERDICT_INSUFFICIENT, VERDICT_MISSING };
-int measure_verdict(const int64_t *sample, size_t n, enum verdict *out, struct err *e);
 
 #endif

@@ -3,6 +3,7 @@
 #define PRERANK_BENCH_MEASURE_ROWS_H
 #include "bench/run/machine.h"
 #include "bench/run/requests.h"
+#include "bench/run/rounds.h"
 #include "serve/scorer.h"
 #include <stdio.h>
 
@@ -13,12 +14,11 @@ struct point {
     size_t at; /* next request */
     int threads;
     struct scorer_cost cost;
-    int64_t *sample; /* [n] response times in the order of time; measure_write() sorts them */
-    size_t n, room;
-    int64_t busy_ns;  /* all turns, warm-up excluded */
+    struct round_point round;
     uint64_t missing; /* candidates of the counted requests whose record the store did not have */
 };
 void measure_names(FILE *out, const struct point *p); /* the first cells of its row, and a line's end */
+/* Sorts the samples. */
 int measure_write(const char *dir, struct point *p, int n, const struct machine *m, struct err *e);
 
 #endif

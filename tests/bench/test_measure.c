@@ -109,11 +109,10 @@ Test(measure, missing_items_show_in_their_column_and_the_verdict) {
                               .candidates = 10,
                               .requests = &q,
                               .threads = 1,
-                              .n = 500,
-                              .busy_ns = 500000,
+                              .round = {.got = {.n = 500}, .busy_ns = 500000},
                               .missing = i ? 0 : 7};
-        p[i].sample = mem_calloc(500, sizeof *p[i].sample);
-        for (int k = 0; k < 500; k++) p[i].sample[k] = 1000;
+        p[i].round.got.v = mem_calloc(500, sizeof *p[i].round.got.v);
+        for (int k = 0; k < 500; k++) p[i].round.got.v[k] = 1000;
     }
     cr_assert_eq(measure_write(s.dir, p, 2, &m, &e), 0, "%s", e.msg);
     const char *t = scratch_read(&s, "compute.csv");
@@ -121,5 +120,5 @@ Test(measure, missing_items_show_in_their_column_and_the_verdict) {
     cr_expect_str_eq(cell(&s, t, "variant=holes", "verdict"), "items missing");
     cr_expect_str_eq(cell(&s, t, "variant=whole", "missing"), "0");
     cr_expect_str_eq(cell(&s, t, "variant=whole", "verdict"), "ok");
-    for (int i = 0; i < 2; i++) mem_free(p[i].sample);
+    for (int i = 0; i < 2; i++) mem_free(p[i].round.got.v);
 }

@@ -1,6 +1,6 @@
 /* A small experiment from end to end, through the program. */
 #include "bench/results.h"
-#include "bench/run/measure.h"
+#include "bench/load/samples.h"
 #include "metrics/metrics.h"
 #include "tests/bench/scratch.h"
 #include <criterion/criterion.h>
@@ -256,7 +256,7 @@ static enum verdict verdict_of(size_t n, double shift) {
     for (size_t i = 0; i < n; i++)
         x[i] = (int64_t)((100000 + (int64_t)(i * 7919 % 1000)) * (i < n / 2 ? 1 : 1 + shift));
     enum verdict v;
-    cr_assert_eq(measure_verdict(x, n, &v, NULL), 0);
+    cr_assert_eq(samples_verdict(x, n, &v, NULL), 0);
     free(x);
     return v;
 }
