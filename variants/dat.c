@@ -1,8 +1,10 @@
 /* DAT, dual augmented two-tower (Yu et al. 2021): each user id and item id owns a learned vector that is
  * appended to its tower's input and trained, by the mimic loss, to equal the other tower's output for the
- * pairs that were clicked. It carries what the other side knows without an interaction at serving. L_u = mean
- * over dims of (y a_u + (1-y) sg(p_v) - sg(p_v))^2 = y mean_d (a_u - sg(p_v))^2,  L_v symmetric Category
- * alignment pulls the covariances of the item vectors of every category to those of the largest one. */
+ * pairs that were clicked. It carries what the other side knows without an interaction at serving.
+ *
+ *     L_u = mean over dims of (y a_u + (1-y) sg(p_v) - sg(p_v))^2 = mean_d (y (a_u - sg(p_v)))^2,  L_v symmetric
+ *
+ * Category alignment pulls the covariances of the item vectors of every category to those of the largest one. */
 #include "variants/variant.h"
 #include <stdio.h>
 #include <string.h>
@@ -20,11 +22,12 @@ static const struct opt dat_opts[] = {
              "units of each tower's layers; the last is also the augmented vectors' dimension"),
     OPT_DOUBLE(struct dat_options, mimic_user, "0.5", 0, 1000, "weight of the user's mimic loss"),
     OPT_DOUBLE(struct dat_options, mimic_item, "0.5", 0, 1000, "weight of the item's mimic loss"),
-    OPT_DOUBLE(struct dat_options, category_alignment, "1", 0, 1000,
-               "weight of the category alignment loss (needs `category`)"),
+    OPT_DOUBLE(struct dat_options, category_alignment, "1", 0, 1000, "weight of the category alignment loss"),
     OPT_TEXT(struct dat_options, user_id, "user_id", "field that identifies the user"),
     OPT_TEXT(struct dat_options, item_id, "item_id", "field that identifies the item"),
-    OPT_TEXT(struct dat_options, category, "", "single-id item field to align; empty: no category alignment"),
+    OPT_TEXT(struct dat_options, category, "",
+             "single-id item field whose values are the categories; empty: the first besides item_id, no "
+             "alignment when there is none"),
     OPT_END};
 
 static int find_id(struct graph *g, const struct features *f, const char *name, side_t side, struct err *e) {
@@ -33,6 +36,18 @@ static int find_id(struct graph *g, const struct features *f, const char *name, 
             return graph_input(g, name, side, VALUE_ID, f->feature[i].vocab);
     err_set(e, ERR_INPUT, "dat: `%s` is no single-id field of the %s side in this feature subset", name,
             side_name(side));
+    return -1;
+}
+
+/* The field that groups items into categories, as an input; -1: none, or an error in e. */
+static int find_category(struct graph *g, const struct features *f, const struct dat_options *o,
+                         struct err *e) {
+    if (o->category[0]) return find_id(g, f, o->category, SIDE_ITEM, e);
+    for (int i = 0; i < f->n; i++) {
+        const struct feature *x = &f->feature[i];
+        if (x->side == SIDE_ITEM && x->type == VALUE_ID && strcmp(x->name, o->item_id) != 0)
+            return graph_input(g, x->name, x->side, x->type, x->vocab);
+    }
     return -1;
 }
 
@@ -57,8 +72,8 @@ static int tower(struct graph *g, const struct features *f, const struct dat_opt
 static void mimic(struct graph *g, int augmented, int other, int label, double weight) {
     int in[] = {augmented, nn_scale(g, nn_stop_gradient(g, other), -1)}, d = nn_add(g, 2, in);
     if (weight <= 0 || d < 0) return;
-    int row = nn_scale(g, nn_row_sum(g, nn_mul(g, d, d)), 1.0 / g->node[d]->width);
-    graph_add_loss(g, nn_mul(g, row, nn_number(g, label)), weight);
+    d = nn_mul(g, d, nn_number(g, label));
+    graph_add_loss(g, nn_scale(g, nn_row_sum(g, nn_mul(g, d, d)), 1.0 / g->node[in[0]]->width), weight);
 }
 
 static int build(struct graph *g, const struct features *f, const void *options, struct err *e) {
@@ -71,11 +86,9 @@ static int build(struct graph *g, const struct features *f, const void *options,
     g->output = nn_dot(g, user.vector, item.vector);
     mimic(g, user.augmented, item.vector, label, o->mimic_user);
     mimic(g, item.augmented, user.vector, label, o->mimic_item);
-    if (o->category[0] && o->category_alignment > 0) {
-        int category = find_id(g, f, o->category, SIDE_ITEM, e);
-        if (category < 0) return ERR_INPUT;
-        graph_add_loss(g, nn_category_alignment(g, item.vector, category), o->category_alignment);
-    }
+    int category = o->category_alignment > 0 ? find_category(g, f, o, e) : -1;
+    if (category < 0) return o->category_alignment > 0 && o->category[0] ? ERR_INPUT : 0;
+    graph_add_loss(g, nn_category_alignment(g, item.vector, category), o->category_alignment);
     return 0;
 }
 

@@ -110,16 +110,40 @@ static int side_vector(struct graph *g, const struct side_input *s) {
     return nn_concat(g, s->o->channels.n, vector);
 }
 
+/* Any subset of the channels will do, in any order. `embedded`: one of them reads the fields' embeddings; ffm has tables
+ * of its own. */
+static int check_channels(const struct parallel_options *o, bool *embedded, struct err *e) {
+    int64_t seen = 0;
+    if (!o->channels.n) return err_set(e, ERR_INPUT, "parallel: `channels` is empty");
+    for (int k = 0; k < o->channels.n; k++) {
+        int64_t c = o->channels.v[k];
+        if (seen >> c & 1)
+            return err_set(e, ERR_INPUT, "parallel: the channel `%s` is listed twice", channel_names[c]);
+        if (c == CIN && !o->cin.n)
+            return err_set(e, ERR_INPUT, "parallel: `cin` is empty; leave out the channel instead");
+        seen |= (int64_t)1 << c;
+        *embedded |= c != FFM;
+    }
+    return 0;
+}
+
 static int build(struct graph *g, const struct features *f, const void *options, struct err *e) {
     const struct parallel_options *o = options;
     struct side_input user = {.f = f, .o = o, .user = true, .name = "user"},
                       item = {.f = f, .o = o, .name = "item"};
-    if (!o->channels.n) return err_set(e, ERR_INPUT, "parallel: `channels` is empty");
-    user.x = parts_embed(g, f, take_user, (int)o->model.dim, &user.fields);
-    item.x = parts_embed(g, f, take_item, (int)o->model.dim, &item.fields);
+    bool embedded = false;
+    TRY(check_channels(o, &embedded, e));
+    for (int i = 0; i < f->n; i++) {
+        user.fields += take_user(f->feature[i].side);
+        item.fields += take_item(f->feature[i].side);
+    }
     if (!user.fields || !item.fields)
         return err_set(e, ERR_INPUT, "parallel: the feature subset has no field of the %s side",
                        user.fields ? "item" : "user");
+    if (embedded) {
+        user.x = parts_embed(g, f, take_user, (int)o->model.dim, &user.fields);
+        item.x = parts_embed(g, f, take_item, (int)o->model.dim, &item.fields);
+    }
     user.other_fields = item.fields;
     item.other_fields = user.fields;
     int u = side_vector(g, &user), v = side_vector(g, &item);

@@ -1,7 +1,7 @@
-/* Whole models against PyTorch: tests/fixtures/models/<case>.safetensors, made by
- * tests/fixtures/make_models.py, hold start weights, a batch, and what PyTorch computes from them in float64:
- * logits, loss, every gradient, the weights after three optimiser steps and, after a fourth on other rows,
- * the difference between lazy and dense updates. */
+/* Every variant, whole, against PyTorch: tests/fixtures/models/<case>.safetensors, made by
+ * tests/fixtures/make_models.py and make_variants.py, hold start weights, a batch, and what PyTorch computes from
+ * them in float64: logits, loss, every gradient, the weights after three optimiser steps and, after a fourth on
+ * other rows, the difference between lazy and dense updates. */
 #include "base/conf.h"
 #include "nn/checkpoint.h"
 #include "nn/optim.h"
@@ -71,16 +71,10 @@ static void read_features(struct fixture *f) {
 static void build(struct fixture *f) {
     struct err e = ERR_INIT;
     struct conf *options;
-    char text[256];
     const struct variant *v = variant_find(setting(f, "model"));
     cr_assert_not_null(v, "%s: variant \"%s\"", f->path, setting(f, "model"));
     void *o = arena_alloc(&f->arena, v->options_bytes);
-    int n = snprintf(text, sizeof text, "{dim: %s, hidden: [%s], batch_norm: %s", setting(f, "dim"),
-                     setting(f, "hidden"), setting(f, "batch_norm"));
-    if (v->two_tower)
-        n += snprintf(text + n, sizeof text - (size_t)n, ", normalize: %s, temperature: %s",
-                      setting(f, "normalize"), setting(f, "temperature"));
-    snprintf(text + n, sizeof text - (size_t)n, "}");
+    const char *text = setting(f, "options");
     opt_defaults(v->opts, o);
     cr_assert_eq(conf_parse("options", text, strlen(text), &f->arena, &options, &e), 0, "%s", e.msg);
     cr_assert_eq(opt_read(v->opts, o, options, v->name, &e), 0, "%s", e.msg);
@@ -275,11 +269,26 @@ static void check(const char *path) {
     arena_release(&f.arena);
 }
 
-Test(models, equal_pytorch_in_logits_gradients_and_steps) {
+/* Whether there is a fixture of this variant among the files. */
+static bool is_covered(const glob_t *found, const char *variant) {
+    for (size_t i = 0; i < found->gl_pathc; i++) {
+        struct tensors t;
+        cr_assert_eq(tensors_open(found->gl_pathv[i], &t, NULL), 0);
+        const char *model = json_string_value(json_object_get(t.metadata, "model"));
+        bool same = model && !strcmp(model, variant);
+        tensors_close(&t);
+        if (same) return true;
+    }
+    return false;
+}
+
+Test(models, equal_pytorch_in_logits_gradients_and_steps, .timeout = 120) {
     glob_t found;
     cr_assert_eq(glob("tests/fixtures/models/*.safetensors", 0, NULL, &found), 0,
                  "no fixtures: run the tests from the root");
     cr_assert_geq(found.gl_pathc, 10);
     for (size_t i = 0; i < found.gl_pathc; i++) check(found.gl_pathv[i]);
+    for (const struct variant *const *v = variant_all(); *v; v++)
+        cr_expect(is_covered(&found, (*v)->name), "no fixture of variant %s", (*v)->name);
     globfree(&found);
 }
