@@ -4,47 +4,13 @@
 #include "base/str.h"
 #include "nn/op.h"
 #include "nn/vec.h"
+#include "serve/scorer_own.h"
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
-
-struct worker { /* one thread's pair program with its inputs */
-    struct exec *x;
-    struct batch_column *col;
-    uint32_t *ids;  /* [pair columns][block] */
-    uint32_t *item; /* [block]: row in the table of records */
-};
-
-struct scorer {
-    struct graph serving;
-    struct cut cut;
-    struct serving_data data;
-    struct scorer_options o;
-    struct pool *pool;
-    struct exec *user;
-    struct batch_column *user_col;
-    struct store *store; /* NULL: no item records */
-    char version[STORE_VERSION_MAX];
-    bool fetch;     /* records come from the store by request; otherwise the pair stage reads its table */
-    size_t room;    /* candidates that the next two have room for */
-    float *fetched; /* [room][item_width]: the records of the request under way, in its order */
-    bool *found;    /* [room] */
-    struct worker *worker;
-    int n_workers;
-    const char **pair_column; /* NULL-ended */
-    int n_pair, item_column;  /* column "@item" in the pair program, -1: none */
-    int *pair_at;             /* k-th pair column -> column of the pair program */
-    /* the request under way */
-    const struct request *r;
-    float *score;
-    _Atomic size_t missing;
-    _Atomic int failed;
-    struct err err;
-};
 
 struct scorer_options scorer_defaults(void) {
     struct scorer_options o = {.passes = {.bn_fold = true, .split = true, .table_bytes = 4 << 20},
-                               .block = 128};
+                               .fuse = true};
     opt_defaults(store_opts, &o.store);
     return o;
 }
@@ -81,12 +47,17 @@ static int make_pair_columns(struct scorer *s, struct err *e) {
 }
 
 static int make_worker(struct scorer *s, struct worker *w, struct err *e) {
-    size_t block = s->o.block;
-    TRY(exec_create(&s->cut.pair, &(struct exec_options){.max_rows = block}, &w->x, e));
+    size_t block = s->block;
+    if (s->fused)
+        TRY(fused_work_create(s->fused, &w->fused, e));
+    else
+        TRY(exec_create(&s->cut.pair, &(struct exec_options){.max_rows = block}, &w->x, e));
     w->col = mem_calloc((size_t)s->cut.pair.n_columns + 1, sizeof *w->col);
     w->ids = mem_calloc((size_t)s->n_pair * block + 1, sizeof *w->ids);
     w->item = mem_calloc(block, sizeof *w->item);
-    if (!w->col || !w->ids || !w->item) return err_nomem(e, (size_t)s->n_pair * block * sizeof *w->ids);
+    w->at = mem_calloc((size_t)s->cut.pair.n_columns + 1, sizeof *w->at);
+    if (!w->col || !w->ids || !w->item || !w->at)
+        return err_nomem(e, (size_t)s->n_pair * block * sizeof *w->ids);
     for (int k = 0; k < s->n_pair; k++) w->col[s->pair_at[k]].ids = w->ids + (size_t)k * block;
     if (s->item_column >= 0) w->col[s->item_column].ids = w->item;
     return 0;
@@ -200,6 +171,7 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
     if (!rc) rc = make_user(s, e);
     if (!rc) rc = make_pair_columns(s, e);
     if (!rc) rc = make_store(s, e);
+    if (!rc) rc = scorer_fuse(s, e);
     if (!rc && !(s->worker = mem_calloc((size_t)s->n_workers, sizeof *s->worker)))
         rc = err_nomem(e, sizeof *s->worker);
     for (int i = 0; i < s->n_workers && !rc; i++) rc = make_worker(s, &s->worker[i], e);
@@ -217,12 +189,16 @@ void scorer_free(struct scorer *s) {
         mem_free(s->worker[i].col);
         mem_free(s->worker[i].ids);
         mem_free(s->worker[i].item);
+        mem_free(s->worker[i].at);
+        fused_work_free(s->worker[i].fused);
     }
     exec_free(s->user);
+    fused_free(s->fused);
     cut_release(&s->cut);
     graph_release(&s->serving);
     store_close(s->store);
-    void *own[] = {s->worker, s->user_col, s->fetched, s->found, s->pair_column, s->pair_at};
+    void *own[] = {s->worker,      s->user_col, s->fetched, s->found,
+                   s->pair_column, s->pair_at,  s->base,    s->user_at};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
     mem_free(s);
 }
@@ -256,8 +232,9 @@ static int score_block(struct scorer *s, int worker, size_t first, size_t n, str
     const struct request *r = s->r;
     struct worker *w = &s->worker[worker];
     if (s->fetch && store_is_local(s->store)) TRY(fetch(s, worker, first, n, e));
+    if (s->fused) return scorer_fused_block(s, worker, first, n, e);
     for (int k = 0; k < s->n_pair; k++) {
-        uint32_t *ids = w->ids + (size_t)k * s->o.block;
+        uint32_t *ids = w->ids + (size_t)k * s->block;
         if (r->pair_ids)
             memcpy(ids, r->pair_ids[k] + first, n * sizeof *ids);
         else
@@ -274,17 +251,17 @@ static int score_block(struct scorer *s, int worker, size_t first, size_t n, str
 static void score_task(void *ctx, int block, int worker) {
     struct scorer *s = ctx;
     struct err e = ERR_INIT;
-    size_t first = (size_t)block * s->o.block,
-           n = s->r->n - first < s->o.block ? s->r->n - first : s->o.block;
+    size_t first = (size_t)block * s->now, n = s->r->n - first < s->now ? s->r->n - first : s->now;
     if (!score_block(s, worker, first, n, &e)) return;
     if (!atomic_exchange(&s->failed, 1)) s->err = e;
 }
 
-static int user_stage(struct scorer *s, uint32_t user, struct err *e) {
+int scorer_user_stage(struct scorer *s, uint32_t user, struct err *e) {
     const struct cut *c = &s->cut;
     for (int i = 0; i < c->user.n_columns; i++)
         TRY(s->data.user(s->data.self, c->user.column[i].name, user, &s->user_col[i], e));
     exec_forward(s->user, &(struct exec_slice){1, s->user_col}, 1);
+    if (s->fused) return scorer_fused_user(s), 0;
     for (int k = 0; k < c->n_user; k++)
         for (int i = 0; i < s->n_workers; i++)
             exec_bind(s->worker[i].x, c->user_external[k],
@@ -303,8 +280,9 @@ int scorer_score(struct scorer *s, const struct request *r, float *score, struct
     s->failed = 0;
     if (s->fetch) TRY(reserve(s, r->n, e));
     if (s->fetch && !store_is_local(s->store)) TRY(fetch(s, 0, 0, r->n, e));
-    TRY(user_stage(s, r->user, e));
-    int blocks = (int)((r->n + s->o.block - 1) / s->o.block);
+    TRY(scorer_user_stage(s, r->user, e));
+    s->now = s->fused ? scorer_fused_block_size(s, r->n) : s->block;
+    int blocks = (int)((r->n + s->now - 1) / s->now);
     pool_run(blocks > 1 ? s->pool : NULL, blocks, score_task, s);
     if (s->failed) {
         if (e) *e = s->err;
@@ -363,7 +341,7 @@ int scorer_towers(const struct scorer *s, struct scorer_towers *out, struct err 
 int scorer_user_vector(struct scorer *s, uint32_t user, float *out, struct err *e) {
     struct scorer_towers t = {0};
     TRY(scorer_towers(s, &t, e));
-    TRY(user_stage(s, user, e));
+    TRY(scorer_user_stage(s, user, e));
     memcpy(out, exec_value(s->user, s->cut.user_node[0]).p, t.dim * sizeof *out);
     return 0;
 }
@@ -373,10 +351,17 @@ struct scorer_cost scorer_cost(const struct scorer *s) {
     graph_cost_count(&s->cut.user, &user);
     graph_cost_count(&s->cut.pair, &pair);
     size_t record = (size_t)s->cut.item_width * sizeof(float);
-    return (struct scorer_cost){.flops_per_request = user.total.flops,
-                                .flops_per_candidate = pair.total.flops,
-                                .bytes_per_candidate = pair.total.gather_bytes,
-                                .weight_bytes = user.total.weight_bytes + pair.total.weight_bytes,
-                                .item_record_bytes = record,
-                                .item_store_bytes = record * s->data.n_items};
+    struct scorer_cost c = {.flops_per_request = user.total.flops,
+                            .flops_per_candidate = pair.total.flops,
+                            .bytes_per_candidate = pair.total.gather_bytes,
+                            .weight_bytes = user.total.weight_bytes + pair.total.weight_bytes,
+                            .item_record_bytes = record};
+    if (s->fused) {
+        struct fused_bytes b = fused_bytes(s->fused, scorer_records(s));
+        c.bytes_per_candidate = b.per_candidate;
+        c.weight_bytes = user.total.weight_bytes + b.weights;
+        c.item_record_bytes = b.record;
+    }
+    c.item_store_bytes = c.item_record_bytes * s->data.n_items;
+    return c;
 }

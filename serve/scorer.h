@@ -20,6 +20,7 @@
 #include "data/dataset.h"
 #include "data/derive.h"
 #include "nn/exec.h"
+#include "nn/fused/fused.h"
 #include "nn/graph.h"
 #include "nn/passes.h"
 #include "serve/store.h"
@@ -39,9 +40,25 @@ struct serving_data {
 };
 int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out, struct err *e);
 
+/* Rows of the training log: a user, an item and the pair features as they were. */
+struct scorer_sample {
+    size_t n;
+    const uint32_t *user, *item;
+    int n_pair;
+    const char *const *pair;         /* names of at least the pair columns that the model has */
+    const uint32_t *const *pair_ids; /* [n_pair][n] */
+};
+
 struct scorer_options {
     struct pass_options passes; /* default (zeroed): see scorer_defaults() */
-    size_t block;               /* candidates per block: they share the cache; default 128 */
+    size_t block;               /* candidates per block: they share the cache; 0: the scorer's choice */
+    /* Run the pair stage by the fused engine (nn/fused/fused.h) where it has that shape; op by op otherwise. */
+    bool fuse;
+    /* Of item records, tables, weights and activations of the pair stage; the user stage is fp32. Lower ones take the
+     * fused engine: models of another shape are refused. Records that a store keeps outside of memory stay fp32. */
+    enum precision precision;
+    enum isa isa;                       /* no more than these instructions; ISA_BEST: whatever there is */
+    const struct scorer_sample *sample; /* int8: rows that the activations' scales are taken from */
     /* Where item records lie; default memory. `readers` is the scorer's to set. The item stage fills it, or,
      * with `attach`, the records are taken as another scorer of the same model has published them. */
     struct store_options store;

@@ -6,7 +6,8 @@
  *
  * 100000 items; a request is one user and --candidates different items, log-uniform in popularity. The user's
  * and the items' fields come from arrays in memory when the scorer asks for them (the items' once, when it is
- * made); the pair fields' ids come with the request, for every contender. The weights are random.
+ * made); the pair fields' ids come with the request, for every contender. The weights are random. The scales of int8
+ * come from rows drawn like the requests' but apart from them.
  */
 #include "base/file.h"
 #include "base/mem.h"
@@ -40,8 +41,9 @@ static const struct feature fields[FIELDS] = {
     FIELD("pair_price", SIDE_PAIR, 500),   FIELD("pair_ctr", SIDE_PAIR, 1000)};
 
 struct score {
-    int64_t threads, candidates, block;
-    uint32_t *column[FIELDS]; /* user and item fields: [ENTITIES] */
+    int64_t threads, candidates, block, fuse;
+    const char *precision, *isa, *hidden; /* names; layers as "256,128,64" */
+    uint32_t *column[FIELDS];             /* user and item fields: [ENTITIES] */
     uint32_t user[REQUESTS];
     uint32_t *items;           /* [REQUESTS][candidates] */
     uint32_t *pair;            /* [REQUESTS][PAIRS][candidates] */
@@ -111,6 +113,12 @@ static uint32_t *plain_ids(const struct score *s, struct err *e) {
     return ids;
 }
 
+static json_t *hidden_json(const struct score *s) {
+    char text[256];
+    snprintf(text, sizeof text, "[%s]", s->hidden);
+    return json_loads(text, 0, NULL);
+}
+
 static int write_inputs(const struct score *s, const char *dir, struct err *e) {
     TRY(file_make_dirs(dir, e));
     uint32_t *ids = plain_ids(s, e);
@@ -122,7 +130,7 @@ static int write_inputs(const struct score *s, const char *dir, struct err *e) {
     TRY(file_join(path, sizeof path, dir, "weights.safetensors", e));
     TRY(checkpoint_save(&s->graph, path, NULL, e));
     return perf_write_model(dir, &(struct features){FIELDS, fields},
-                            json_pack("{s:i, s:[i,i,i], s:I, s:i}", "dim", 16, "hidden", 256, 128, 64,
+                            json_pack("{s:i, s:o, s:I, s:i}", "dim", 16, "hidden", hidden_json(s),
                                       "candidates", (json_int_t)s->candidates, "requests", REQUESTS),
                             e);
 }
@@ -160,24 +168,74 @@ static int no_pair(void *self, const char *name, uint32_t user, const uint32_t *
 
 /* ---- the contender ---- */
 
-static int make_model(struct score *s, struct err *e) {
-    const struct variant *v = variant_find("mlp");
-    void *options = mem_calloc(1, v->options_bytes);
-    if (!options) return err_nomem(e, v->options_bytes);
+static int read_options(const struct score *s, const struct variant *v, void *options, struct arena *a,
+                        struct err *e) {
+    char text[256];
+    struct conf *map;
+    snprintf(text, sizeof text, "{hidden: [%s]}", s->hidden);
     opt_defaults(v->opts, options);
     ((struct model_options *)options)->embedding_std = 1; /* scores of order 1 */
+    TRY(conf_parse("--hidden", text, strlen(text), a, &map, e));
+    return opt_read(v->opts, options, map, "--hidden", e);
+}
+
+static int make_model(struct score *s, struct err *e) {
+    const struct variant *v = variant_find("mlp");
+    struct arena a = ARENA_INIT;
+    void *options = arena_alloc(&a, v->options_bytes);
     graph_init(&s->graph);
-    int rc = variant_build(v, options, &(struct features){FIELDS, fields}, &s->graph, e);
-    mem_free(options);
+    int rc = options ? read_options(s, v, options, &a, e) : err_nomem(e, v->options_bytes);
+    if (!rc) rc = variant_build(v, options, &(struct features){FIELDS, fields}, &s->graph, e);
+    arena_release(&a);
     TRY(rc);
     return graph_alloc_params(&s->graph, 1, e);
 }
 
-static int make_scorer(struct score *s, struct err *e) {
+static int named(const char *const *names, const char *name, const char *flag, int *out, struct err *e) {
+    for (*out = 0; names[*out]; ++*out)
+        if (!strcmp(names[*out], name)) return 0;
+    return err_set(e, ERR_INPUT, "%s: there is no \"%s\"", flag, name);
+}
+
+enum { SAMPLE = 2048 };
+struct sample {
+    uint32_t user[SAMPLE], item[SAMPLE], pair[PAIRS][SAMPLE];
+};
+
+static void draw_sample(struct sample *t) {
+    struct rng r = rng_init(1, rng_stream("perf_score sample"));
+    for (size_t i = 0; i < SAMPLE; i++) {
+        t->user[i] = i % 16 ? t->user[i - 1] : perf_zipf(rng_uniform(&r), ENTITIES);
+        t->item[i] = perf_zipf(rng_uniform(&r), ENTITIES);
+        for (size_t p = 0; p < PAIRS; p++)
+            t->pair[p][i] = perf_zipf(rng_uniform(&r), fields[FIELDS - PAIRS + p].vocab);
+    }
+}
+
+static int create_scorer(struct score *s, struct sample *t, struct err *e) {
     struct scorer_options o = scorer_defaults();
-    if (s->block) o.block = (size_t)s->block;
+    const char *name[PAIRS];
+    const uint32_t *ids[PAIRS];
+    int precision, isa;
+    TRY(named(precision_names, s->precision, "--precision", &precision, e));
+    TRY(named(isa_names, s->isa, "--isa", &isa, e));
+    draw_sample(t);
+    for (size_t p = 0; p < PAIRS; p++) name[p] = fields[FIELDS - PAIRS + p].name, ids[p] = t->pair[p];
+    struct scorer_sample sample = {SAMPLE, t->user, t->item, PAIRS, name, ids};
+    o.precision = (enum precision)precision;
+    o.isa = (enum isa)isa;
+    o.sample = &sample;
+    o.fuse = s->fuse;
+    o.block = (size_t)s->block;
     struct serving_data data = {s, ENTITIES, user_column, item_column, no_pair, NULL};
-    TRY(scorer_create(&s->graph, &data, &o, s->pool, &s->scorer, e));
+    return scorer_create(&s->graph, &data, &o, s->pool, &s->scorer, e);
+}
+
+static int make_scorer(struct score *s, struct err *e) {
+    struct sample *t = mem_alloc(sizeof *t);
+    int rc = t ? create_scorer(s, t, e) : err_nomem(e, sizeof *t);
+    mem_free(t);
+    TRY(rc);
     const char *const *name = scorer_pair_columns(s->scorer);
     for (size_t k = 0; k < PAIRS && name[k]; k++) {
         int f = find_field(name[k], SIDE_PAIR, e);
@@ -252,7 +310,12 @@ static void release(struct score *s) {
 }
 
 int main(int argc, char **argv) {
-    struct score s = {.threads = 2, .candidates = 2000};
+    struct score s = {.threads = 2,
+                      .candidates = 2000,
+                      .fuse = 1,
+                      .precision = "fp32",
+                      .isa = "best",
+                      .hidden = "256,128,64"};
     struct err e = ERR_INIT;
     const char *dir = NULL, *scores = NULL;
     int64_t requests = 0;
@@ -260,6 +323,10 @@ int main(int argc, char **argv) {
         {"threads", "worker threads (2)", &s.threads, NULL},
         {"candidates", "of a request (2000)", &s.candidates, NULL},
         {"block", "candidates that one thread takes at a time (0: the scorer's default)", &s.block, NULL},
+        {"fuse", "1: the fused engine, 0: op by op (1)", &s.fuse, NULL},
+        {"precision", "fp32, bf16, fp16 or int8 (fp32)", NULL, &s.precision},
+        {"isa", "instructions: best, portable, avx2, avx512, dot or amx (best)", NULL, &s.isa},
+        {"hidden", "units of the hidden layers (256,128,64)", NULL, &s.hidden},
         {"requests", "no protocol: score so many requests (for a profiler), then end", &requests, NULL},
         {"scores", "write the scores of all requests to this file", NULL, &scores},
         {"write", "write the inputs of the peers to this folder, then end", NULL, &dir}};

@@ -1,0 +1,290 @@
+#include "nn/fused/fused.h"
+#include "nn/fused/fused_plan.h"
+#include "nn/vec.h"
+#include <math.h>
+#include <string.h>
+
+struct fused_work {
+    uint32_t *row[2]; /* [FUSED_GROUP][most_words]: rows before and after a product */
+    float *value;     /* [FUSED_GROUP][most_words]: sums, as floats or whole numbers */
+    float *base;      /* [FUSED_GROUP][width_pad]: with fetched rows */
+};
+
+int fused_work_create(const struct fused *f, struct fused_work **out, struct err *e) {
+    *out = NULL;
+    struct fused_work *w = mem_calloc(1, sizeof *w);
+    if (!w) return err_nomem(e, sizeof *w);
+    size_t words = FUSED_GROUP * f->most_words;
+    w->row[0] = mem_calloc(words, sizeof(uint32_t));
+    w->row[1] = mem_calloc(words, sizeof(uint32_t));
+    w->value = mem_calloc(words, sizeof(float));
+    w->base = mem_calloc(FUSED_GROUP * f->width_pad, sizeof(float));
+    if (!w->row[0] || !w->row[1] || !w->value || !w->base) {
+        fused_work_free(w);
+        return err_nomem(e, words * sizeof(float));
+    }
+    *out = w;
+    return 0;
+}
+
+void fused_work_free(struct fused_work *w) {
+    if (!w) return;
+    mem_free(w->row[0]);
+    mem_free(w->row[1]);
+    mem_free(w->value);
+    mem_free(w->base);
+    mem_free(w);
+}
+
+/* ---- the user's part ---- */
+
+size_t fused_base_floats(const struct fused *f) { return 2 * f->width_pad; }
+
+/* The second half is the base in units of the bytes that it is packed to. */
+static void scaled_base(const struct fused *f, const float *base, float *scaled) {
+    for (size_t c = 0; c < f->width; c++) scaled[c] = base[c] * f->inv[c] + f->zero[c];
+}
+
+void fused_user(const struct fused *f, const float *const *value, float *base) {
+    memcpy(base, f->bias, f->width_pad * sizeof *base);
+    for (int k = 0; k < f->n_users; k++)
+        vec_copy(1, f->width, (struct mat){base, 0}, (struct mat){(float *)value[k], 0}, 1, true);
+    memset(base + f->width_pad, 0, f->width_pad * sizeof *base);
+    if (f->in == IN_U8) scaled_base(f, base, base + f->width_pad);
+}
+
+/* ---- a group ---- */
+
+struct group { /* candidates [first, first + n), and those whose rows are to be asked for meanwhile */
+    const struct fused *f;
+    struct fused_work *w;
+    const struct fused_rows *in;
+    size_t first, n;
+    size_t ask, ask_end, ask_step;
+    struct fused_ranges *ranges;
+};
+
+/* Table rows into the second-level cache. */
+static void ask_rows(struct group *g) {
+    const struct fused *f = g->f;
+    size_t end = g->ask + g->ask_step < g->ask_end ? g->ask + g->ask_step : g->ask_end;
+    size_t bytes = f->width * (f->precision == PRECISION_FP32 ? 4 : f->precision == PRECISION_INT8 ? 1 : 2);
+    for (size_t r = g->ask; r < end; r++)
+        for (int k = 0; k < f->n_lookups; k++) {
+            const struct fused_lookup *l = &f->lookup[k];
+            if (l->fetched) continue;
+            const char *p = (const char *)l->row + g->in->ids[l->column][r] * l->stride;
+            for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(p + b, 0, 2);
+        }
+    g->ask = end;
+}
+
+/* base + the fetched rows, a row a candidate. */
+static void fetched_base(struct group *g, bool scaled) {
+    const struct fused *f = g->f;
+    float *to = g->w->base;
+    for (size_t r = 0; r < g->n; r++, to += f->width_pad) {
+        memcpy(to, g->in->base, f->width_pad * sizeof *to);
+        for (int k = 0; k < f->n_lookups; k++)
+            if (f->lookup[k].fetched)
+                vec_copy(1, f->width, (struct mat){to, 0},
+                         (struct mat){(float *)g->in->fetched + (g->first + r) * g->in->fetched_ld +
+                                          f->lookup[k].offset,
+                                      0},
+                         1, true);
+        if (scaled) scaled_base(f, to, to);
+    }
+}
+
+static struct fused_sum sum_of(struct group *g, bool scaled) {
+    const struct fused *f = g->f;
+    bool fetched = false;
+    struct fused_sum s = {.width = f->precision == PRECISION_FP32 ? f->width : f->width_pad};
+    for (int k = 0; k < f->n_lookups; k++) {
+        const struct fused_lookup *l = &f->lookup[k];
+        fetched |= l->fetched;
+        if (l->fetched) continue;
+        s.table[s.terms] = l->row;
+        s.stride[s.terms] = l->stride;
+        s.ids[s.terms++] = g->in->ids[l->column] + g->first;
+    }
+    s.base = g->in->base + (scaled ? f->width_pad : 0);
+    if (fetched) {
+        fetched_base(g, scaled);
+        s.base = g->w->base;
+        s.base_ld = f->width_pad;
+    }
+    return s;
+}
+
+static void see(const struct group *g, int stage, const float *x, size_t n) {
+    float *most = g->ranges ? g->ranges->max[stage] : NULL;
+    for (size_t r = 0; most && r < g->n; r++)
+        for (size_t c = 0; c < n; c++) most[c] = fmaxf(most[c], fabsf(x[r * g->f->most_words + c]));
+}
+
+static void activate(const struct group *g, size_t n, float *x, const float *bias, enum act act) {
+    vec_bias_act(g->n, n, (struct mat){x, g->f->most_words}, bias, act);
+}
+
+static void round_rows(const struct group *g, size_t n, float *x) {
+    for (size_t r = 0; g->f->round && r < g->n; r++)
+        for (size_t c = 0; c < n; c++)
+            x[r * g->f->most_words + c] = bf16_float(bf16_round(x[r * g->f->most_words + c]));
+}
+
+/* act(sum) as floats. */
+static void sum_floats(struct group *g, float *out) {
+    const struct fused *f = g->f;
+    const struct fused_sum s = sum_of(g, false);
+    bool relu = f->act == ACT_RELU;
+    switch (f->precision) {
+    case PRECISION_FP32:
+        f->k.sum_f32(g->n, &s, relu, out, f->most_words);
+        break;
+    case PRECISION_BF16:
+        f->k.sum_bf16(g->n, &s, relu, out, f->most_words);
+        break;
+    case PRECISION_FP16:
+        f->k.sum_f16(g->n, &s, relu, out, f->most_words);
+        break;
+    case PRECISION_INT8:
+        f->k.sum_s8(g->n, &s, f->sum_scale, relu, out, f->most_words);
+        break;
+    }
+    if (!fused_plain(f->act)) activate(g, f->width, out, NULL, f->act);
+}
+
+/* act(sum) as the words that the first product reads. */
+static void sum_words(struct group *g, uint32_t *out) {
+    const struct fused *f = g->f;
+    size_t ld = f->most_words;
+    if (fused_plain(f->act)) {
+        const struct fused_sum s = sum_of(g, f->in == IN_U8);
+        if (f->in == IN_BF16)
+            f->k.sum_bf16_pack(g->n, &s, f->act == ACT_RELU, out, ld);
+        else
+            f->k.sum_s8_pack(g->n, &s, f->sum_pack_scale, out, ld);
+        return;
+    }
+    sum_floats(g, g->w->value);
+    if (f->in == IN_BF16)
+        f->k.pack_bf16(g->n, f->width_pad, g->w->value, ld, f->zeros, false, out, ld);
+    else
+        f->k.pack_u8_f32(g->n, f->width_pad, g->w->value, ld, f->inv, f->zero, out, ld);
+}
+
+/* ---- layers ---- */
+
+static void multiply(struct group *g, const struct fused_layer *l, const uint32_t *x, float *out) {
+    const struct fused_kernels *k = &g->f->k;
+    size_t ld = g->f->most_words;
+    for (size_t p = 0; p < l->n_pad; p += 32) {
+        const uint32_t *w = l->weight + p * l->words;
+        ask_rows(g);
+        if (g->f->in == IN_F32)
+            k->mul_f32(g->n, l->words, (const float *)(const void *)x, ld, (const float *)(const void *)w,
+                       l->bias + p, l->act == ACT_RELU, out + p, ld);
+        else if (g->f->in == IN_BF16)
+            k->mul_bf16(g->n, l->words, x, ld, w, out + p, ld);
+        else
+            k->mul_u8(g->n, l->words, x, ld, w, (int32_t *)(void *)(out + p), ld);
+    }
+}
+
+KERNEL static void unscale(size_t rows, size_t n, size_t ld, float *x, const float *scale) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c++) {
+            int32_t v;
+            memcpy(&v, &x[r * ld + c], sizeof v);
+            x[r * ld + c] = scale[c] * (float)v;
+        }
+}
+
+/* Sums of words -> act(value) as floats, in place. */
+static void to_values(struct group *g, const struct fused_layer *l, float *x) {
+    if (g->f->in == IN_U8) unscale(g->n, l->n, g->f->most_words, x, l->scale);
+    activate(g, l->n, x, l->bias, l->act);
+}
+
+static void pack(struct group *g, const struct fused_layer *l, float *x, uint32_t *out) {
+    const struct fused *f = g->f;
+    size_t ld = f->most_words;
+    bool plain = fused_plain(l->act);
+    if (!plain) to_values(g, l, x);
+    if (f->in == IN_BF16)
+        f->k.pack_bf16(g->n, l->n_pad, x, ld, plain ? l->bias : f->zeros, l->act == ACT_RELU, out, ld);
+    else if (plain)
+        f->k.pack_u8_s32(g->n, l->n_pad, (int32_t *)(void *)x, ld, l->pack_scale, l->pack_base, out, ld);
+    else
+        f->k.pack_u8_f32(g->n, l->n_pad, x, ld, l->pack_scale, l->pack_base, out, ld);
+}
+
+/* Floats all the way. Returns the rows that the last layer reads. */
+static float *hidden_floats(struct group *g) {
+    const struct fused *f = g->f;
+    float *x = (float *)(void *)g->w->row[0], *y = (float *)(void *)g->w->row[1];
+    sum_floats(g, x);
+    see(g, 0, x, f->width);
+    if (f->n_layers > 1) round_rows(g, f->width, x);
+    for (int i = 0; i + 1 < f->n_layers; i++) {
+        const struct fused_layer *l = &f->layer[i];
+        multiply(g, l, (const uint32_t *)(void *)x, y);
+        if (!fused_plain(l->act)) activate(g, l->n, y, NULL, l->act);
+        if (i + 2 < f->n_layers) {
+            see(g, i + 1, y, l->n);
+            round_rows(g, l->n, y);
+        }
+        float *was = x;
+        x = y;
+        y = was;
+    }
+    return x;
+}
+
+static float *hidden_words(struct group *g) {
+    const struct fused *f = g->f;
+    if (f->n_layers == 1) {
+        sum_floats(g, g->w->value);
+        return g->w->value;
+    }
+    sum_words(g, g->w->row[0]);
+    for (int i = 0; i + 1 < f->n_layers; i++) {
+        multiply(g, &f->layer[i], g->w->row[i % 2], g->w->value);
+        if (i + 2 < f->n_layers) pack(g, &f->layer[i], g->w->value, g->w->row[(i + 1) % 2]);
+    }
+    to_values(g, &f->layer[f->n_layers - 2], g->w->value);
+    return g->w->value;
+}
+
+static void run_group(struct group *g, float *score) {
+    const struct fused *f = g->f;
+    const struct fused_layer *last = &f->layer[f->n_layers - 1];
+    float *x = f->in == IN_F32 ? hidden_floats(g) : hidden_words(g);
+    vec_row_dot(g->n, last->k, (struct mat){score, 1}, (struct mat){x, f->most_words},
+                (struct mat){(float *)(void *)last->weight, 0}, false);
+    vec_bias_act(g->n, 1, (struct mat){score, 1}, last->bias, last->act);
+}
+
+void fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score,
+                   struct fused_ranges *ranges) {
+    size_t panels = 0;
+    for (int i = 0; i + 1 < f->n_layers; i++) panels += f->layer[i].n_pad / 32;
+    struct group g = {.f = f, .w = w, .in = in, .ranges = ranges};
+    g.ask_end = g.ask_step = in->n < f->group ? in->n : f->group;
+    ask_rows(&g);
+    g.ask_step = panels ? (f->group + panels - 1) / panels : f->group;
+    if (f->k.begin && f->in != IN_F32) f->k.begin();
+    for (g.first = 0; g.first < in->n; g.first += f->group) {
+        size_t left = in->n - g.first;
+        g.n = left < f->group ? left : f->group;
+        g.ask = g.first + g.n;
+        g.ask_end = g.ask + f->group < in->n ? g.ask + f->group : in->n;
+        run_group(&g, score + g.first);
+    }
+    if (f->k.end && f->in != IN_F32) f->k.end();
+}
+
+void fused_run(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score) {
+    fused_observe(f, w, in, score, NULL);
+}

@@ -1,0 +1,277 @@
+/* Making a plan: tables, weights and scales in the precision and the layout that the kernels read. */
+#include "nn/fused/fused_plan.h"
+#include <math.h>
+#include <string.h>
+
+const char *const precision_names[] = {"fp32", "bf16", "fp16", "int8", NULL};
+
+static size_t pad(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+/* ---- ranges ---- */
+
+int fused_ranges_init(const struct chain *c, struct fused_ranges *out, struct err *e) {
+    size_t floats = c->width;
+    *out = (struct fused_ranges){0};
+    for (int l = 0; l < c->n_layers; l++) floats += c->layer[l].n;
+    if (!(out->own = mem_calloc(floats, sizeof *out->own))) return err_nomem(e, floats * sizeof *out->own);
+    out->max[0] = out->own;
+    for (int l = 0; l + 1 < c->n_layers; l++)
+        out->max[l + 1] = out->max[l] + (l ? c->layer[l - 1].n : c->width);
+    return 0;
+}
+
+void fused_ranges_release(struct fused_ranges *r) {
+    mem_free(r->own);
+    *r = (struct fused_ranges){0};
+}
+
+/* ---- tables ---- */
+
+static const float *table_row(const struct chain_lookup *l, size_t row) {
+    return l->table->value + row * l->table->cols + (size_t)l->offset;
+}
+
+static void pack_bf16_row(const float *x, size_t n, uint32_t *out) {
+    for (size_t c = 0; c < n; c++) {
+        uint32_t h = bf16_round(x[c]), *to = &out[c / 32 * 16 + c % 16];
+        *to |= c % 32 < 16 ? h : h << 16;
+    }
+}
+
+static int8_t to_s8(float x) {
+    float n = nearbyintf(x);
+    return (int8_t)(n > 127 ? 127 : n < -127 ? -127 : n);
+}
+
+static void pack_row(const struct fused *f, const float *x, void *out) {
+    if (f->precision == PRECISION_BF16) pack_bf16_row(x, f->width, out);
+    for (size_t c = 0; c < f->width; c++) {
+        float s = f->sum_scale ? f->sum_scale[c] : 0;
+        if (f->precision == PRECISION_FP16) ((uint16_t *)out)[c] = f16_round(x[c]);
+        if (f->precision == PRECISION_INT8) ((int8_t *)out)[c] = s > 0 ? to_s8(x[c] / s) : 0;
+    }
+}
+
+static int make_lookup(struct fused *f, const struct chain_lookup *l, const struct param *fetched,
+                       struct err *e) {
+    struct fused_lookup *to = &f->lookup[f->n_lookups++];
+    *to = (struct fused_lookup){
+        .column = l->column, .fetched = l->table == fetched, .table = l->table, .offset = (size_t)l->offset};
+    if (to->fetched) return 0;
+    if (f->precision == PRECISION_FP32) {
+        to->row = l->table->value + l->offset;
+        to->stride = l->table->cols * sizeof(float);
+        return 0;
+    }
+    to->stride = f->width_pad * (f->precision == PRECISION_INT8 ? 1 : 2);
+    if (!(to->own = mem_calloc(l->table->rows, to->stride))) return err_nomem(e, l->table->rows * to->stride);
+    for (size_t r = 0; r < l->table->rows; r++)
+        pack_row(f, table_row(l, r), (char *)to->own + r * to->stride);
+    to->row = to->own;
+    return 0;
+}
+
+/* One scale a column for all tables, so that their rows can be added as whole numbers. */
+static void scale_of_sum(struct fused *f, const struct chain *c, const struct param *fetched) {
+    float *most = f->sum_scale;
+    for (int k = 0; k < c->n_lookups; k++) {
+        const struct chain_lookup *l = &c->lookup[k];
+        for (size_t r = 0; l->table != fetched && r < l->table->rows; r++) {
+            const float *x = table_row(l, r);
+            for (size_t i = 0; i < f->width; i++) most[i] = fabsf(x[i]) > most[i] ? fabsf(x[i]) : most[i];
+        }
+    }
+    for (size_t i = 0; i < f->width; i++) most[i] /= 127;
+}
+
+/* ---- weights ---- */
+
+static float weight_at(const struct chain_layer *l, size_t k, size_t n) {
+    return l->by_input ? l->weight[k * l->n + n] : l->weight[n * l->k + k];
+}
+
+static float rounded(const struct fused *f, float x) {
+    if (f->precision == PRECISION_BF16) return bf16_float(bf16_round(x));
+    return f->precision == PRECISION_FP16 ? f16_float(f16_round(x)) : x;
+}
+
+/* Activations in whole numbers: value = (byte - zero) * step. */
+static float step_of(float most, enum act act) { return most / (fused_signed(act) ? 127.0f : 255.0f); }
+
+static void pack_f32(const struct fused *f, const struct chain_layer *from, struct fused_layer *l) {
+    for (size_t n = 0; n < from->n; n++)
+        for (size_t k = 0; k < from->k; k++) {
+            float x = rounded(f, weight_at(from, k, n));
+            memcpy(&l->weight[(n / 16 * l->words + k) * 16 + n % 16], &x, sizeof x);
+        }
+}
+
+static void pack_bf16(const struct chain_layer *from, struct fused_layer *l) {
+    for (size_t n = 0; n < from->n; n++)
+        for (size_t k = 0; k < from->k; k++)
+            l->weight[(n / 16 * l->words + k / 2) * 16 + n % 16] |= bf16_round(weight_at(from, k, n))
+                                                                    << 16 * (k % 2);
+}
+
+/* Unit n: value = scale[n] * (sum of bytes times weights) + bias[n]; the columns' steps go into the weights, the
+ * bytes' zero point into the bias. */
+static void pack_s8(const struct chain_layer *from, const float *most, enum act before,
+                    struct fused_layer *l) {
+    for (size_t n = 0; n < from->n; n++) {
+        float largest = 0;
+        int64_t total = 0;
+        for (size_t k = 0; k < from->k; k++)
+            largest = fmaxf(largest, fabsf(weight_at(from, k, n) * step_of(most[k], before)));
+        l->scale[n] = largest / 127;
+        for (size_t k = 0; k < from->k && largest > 0; k++) {
+            int8_t q = to_s8(weight_at(from, k, n) * step_of(most[k], before) / l->scale[n]);
+            total += q;
+            l->weight[(n / 16 * l->words + k / 4) * 16 + n % 16] |= (uint32_t)(uint8_t)q << 8 * (k % 4);
+        }
+        if (fused_signed(before)) l->bias[n] -= 128 * l->scale[n] * (float)total;
+    }
+}
+
+/* Bytes of the activation: byte = inv * value + zero. */
+static void byte_scale(const float *most, size_t n, enum act act, float *inv, float *zero) {
+    for (size_t c = 0; c < n; c++) {
+        float step = step_of(most[c], act);
+        inv[c] = step > 0 ? 1 / step : 0;
+        zero[c] = fused_signed(act) ? 128 : 0;
+    }
+}
+
+static float *floats(struct fused *f, size_t n) { return arena_alloc(&f->arena, n * sizeof(float)); }
+
+static int make_hidden(struct fused *f, const struct chain *c, int at, const struct fused_ranges *ranges,
+                       struct err *e) {
+    const struct chain_layer *from = &c->layer[at];
+    struct fused_layer *l = &f->layer[at];
+    size_t per_word = f->in == IN_U8 ? 4 : f->in == IN_BF16 ? 2 : 1;
+    l->words = f->in == IN_F32 ? l->k : pad((l->k + per_word - 1) / per_word, FUSED_K);
+    l->n_pad = pad(l->n, 32);
+    l->weight = arena_alloc(&f->arena, l->n_pad * l->words * sizeof *l->weight);
+    l->bias = floats(f, l->n_pad);
+    l->scale = floats(f, l->n_pad);
+    l->pack_scale = floats(f, l->n_pad);
+    l->pack_base = floats(f, l->n_pad);
+    if (!l->weight || !l->bias || !l->scale || !l->pack_scale || !l->pack_base)
+        return err_nomem(e, l->n_pad * l->words * sizeof *l->weight);
+    if (from->bias) memcpy(l->bias, from->bias, l->n * sizeof *l->bias);
+    if (f->in == IN_F32) pack_f32(f, from, l);
+    if (f->in == IN_BF16) pack_bf16(from, l);
+    if (f->in != IN_U8) return 0;
+    pack_s8(from, ranges->max[at], at ? c->layer[at - 1].act : c->act, l);
+    if (at + 2 == f->n_layers) return 0; /* the last layer reads floats */
+    byte_scale(ranges->max[at + 1], l->n, l->act, l->pack_scale, l->pack_base);
+    for (size_t n = 0; n < l->n && fused_plain(l->act); n++) {
+        l->pack_base[n] += l->pack_scale[n] * l->bias[n];
+        l->pack_scale[n] *= l->scale[n];
+    }
+    return 0;
+}
+
+static int make_last(struct fused *f, const struct chain_layer *from, struct fused_layer *l, struct err *e) {
+    float *w = floats(f, pad(l->k, 16));
+    l->words = l->k;
+    l->n_pad = 1;
+    l->weight = (uint32_t *)(void *)w;
+    l->bias = floats(f, 1);
+    if (!w || !l->bias) return err_nomem(e, l->k * sizeof *w);
+    for (size_t k = 0; k < l->k; k++) w[k] = rounded(f, weight_at(from, k, 0));
+    if (from->bias) l->bias[0] = from->bias[0];
+    return 0;
+}
+
+static int make_layers(struct fused *f, const struct chain *c, const struct fused_ranges *ranges,
+                       struct err *e) {
+    f->n_layers = c->n_layers;
+    f->most_words = f->most_floats = f->width_pad;
+    for (int i = 0; i < c->n_layers; i++) {
+        struct fused_layer *l = &f->layer[i];
+        *l = (struct fused_layer){.k = c->layer[i].k, .n = c->layer[i].n, .act = c->layer[i].act};
+        if (i + 1 < c->n_layers)
+            TRY(make_hidden(f, c, i, ranges, e));
+        else
+            TRY(make_last(f, &c->layer[i], l, e));
+        if (l->n_pad > f->most_floats) f->most_floats = l->n_pad;
+    }
+    f->most_words = f->most_floats + FUSED_K; /* rows do not fall on the same lines of the cache */
+    return 0;
+}
+
+static int make_sum(struct fused *f, const struct chain *c, const struct fused_options *o, struct err *e) {
+    f->bias = floats(f, f->width_pad);
+    if (!f->bias) return err_nomem(e, f->width_pad * sizeof(float));
+    if (c->bias) memcpy(f->bias, c->bias, f->width * sizeof(float));
+    f->n_users = c->n_users;
+    if (f->in == IN_U8) {
+        float **own[] = {&f->sum_scale, &f->inv, &f->zero, &f->sum_pack_scale};
+        for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+            if (!(*own[i] = floats(f, f->width_pad))) return err_nomem(e, f->width_pad * sizeof(float));
+        scale_of_sum(f, c, o->fetched);
+        byte_scale(o->ranges->max[0], f->width, f->act, f->inv, f->zero);
+        for (size_t i = 0; i < f->width; i++) f->sum_pack_scale[i] = f->sum_scale[i] * f->inv[i];
+    }
+    for (int k = 0; k < c->n_lookups; k++) TRY(make_lookup(f, &c->lookup[k], o->fetched, e));
+    return 0;
+}
+
+static int make(struct fused *f, const struct chain *c, const struct fused_options *o, struct err *e) {
+    if (o->precision == PRECISION_INT8 && !o->ranges)
+        return err_set(e, ERR_INPUT, "int8 takes ranges of activations, seen on training rows");
+    f->k = fused_kernels(o->isa);
+    f->precision = o->precision;
+    f->in = o->precision == PRECISION_INT8                    ? IN_U8
+            : o->precision == PRECISION_BF16 && f->k.mul_bf16 ? IN_BF16
+                                                              : IN_F32;
+    f->round = o->precision == PRECISION_BF16 && f->in == IN_F32;
+    f->width = c->width;
+    f->width_pad = pad(c->width, 64);
+    f->act = c->act;
+    f->group = f->in == IN_F32 ? 56 : FUSED_GROUP; /* whole register tiles */
+    TRY(make_sum(f, c, o, e));
+    TRY(make_layers(f, c, o->ranges, e));
+    f->zeros = floats(f, f->most_floats);
+    return f->zeros ? 0 : err_nomem(e, f->most_floats * sizeof(float));
+}
+
+int fused_create(const struct chain *c, const struct fused_options *o, struct fused **out, struct err *e) {
+    *out = NULL;
+    struct fused *f = mem_calloc(1, sizeof *f);
+    if (!f) return err_nomem(e, sizeof *f);
+    int rc = make(f, c, o, e);
+    if (rc)
+        fused_free(f);
+    else
+        *out = f;
+    return rc;
+}
+
+void fused_free(struct fused *f) {
+    if (!f) return;
+    for (int k = 0; k < f->n_lookups; k++) mem_free(f->lookup[k].own);
+    arena_release(&f->arena);
+    mem_free(f);
+}
+
+struct fused_bytes fused_bytes(const struct fused *f, const struct param *record) {
+    struct fused_bytes b = {0};
+    size_t item = f->precision == PRECISION_FP32 ? 4 : f->precision == PRECISION_INT8 ? 1 : 2;
+    for (int k = 0; k < f->n_lookups; k++) {
+        const struct fused_lookup *l = &f->lookup[k];
+        size_t row = l->own ? l->stride : f->width * (l->fetched ? sizeof(float) : item);
+        b.per_candidate += (double)(row + sizeof(uint32_t));
+        if (l->table == record) b.record += row;
+        if (l->own) b.tables += (double)(row * l->table->rows);
+    }
+    for (int i = 0; i < f->n_layers; i++) {
+        const struct fused_layer *l = &f->layer[i];
+        b.weights +=
+            (double)((f->in == IN_U8 || f->in == IN_BF16 ? l->words * 4 : l->k * 4) * l->n + l->n * 4);
+    }
+    return b;
+}
+
+size_t fused_rows_at_once(const struct fused *f) { return f->group; }
+enum isa fused_isa(const struct fused *f) { return f->k.isa; }

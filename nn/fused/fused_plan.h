@@ -1,0 +1,57 @@
+/* fused_plan.h: private to fused.c (runs it) and fused_plan.c (makes it). */
+#ifndef PRERANK_NN_FUSED_PLAN_H
+#define PRERANK_NN_FUSED_PLAN_H
+#include "base/mem.h"
+#include "nn/fused/fused.h"
+#include "nn/fused/kernels.h"
+
+enum arithmetic { IN_F32, IN_BF16, IN_U8 }; /* of the products */
+
+struct fused_lookup {
+    int column;
+    const void *row; /* of id 0, at the first column wanted */
+    size_t stride;   /* bytes */
+    bool fetched;
+    const struct param *table;
+    size_t offset;
+    void *own; /* packed rows; the graph's own when NULL */
+};
+
+struct fused_layer {
+    size_t k, n;         /* inputs, units */
+    size_t words, n_pad; /* inputs in 32-bit words, padded; units padded to 32 */
+    enum act act;
+    uint32_t *weight; /* panels, see kernels.h; the last layer: n = 1, floats[k] */
+    float *bias;      /* [n_pad] */
+    float *scale;     /* u8: sum of whole numbers -> value, [n_pad] */
+    float *pack_scale,
+        *pack_base; /* u8: -> the next layer's bytes, [n_pad]; of the activation's argument when that is
+                                      none or relu (else of its value) */
+};
+
+struct fused {
+    struct arena arena;
+    struct fused_kernels k;
+    enum precision precision;
+    enum arithmetic in;
+    bool round; /* IN_F32 with bf16: activations are rounded */
+    size_t width, width_pad;
+    enum act act;
+    float *bias; /* [width_pad] */
+    int n_users, n_lookups, n_layers;
+    struct fused_lookup lookup[CHAIN_LOOKUPS];
+    float *sum_scale;      /* u8: of the tables' columns, [width_pad] */
+    float *inv, *zero;     /* u8: value -> byte, [width_pad] */
+    float *sum_pack_scale; /* u8: sum_scale * inv */
+    struct fused_layer layer[CHAIN_LAYERS];
+    float *zeros;      /* [largest n_pad or width_pad] */
+    size_t most_words; /* of a row between layers */
+    size_t most_floats;
+    size_t group;
+};
+
+/* Plain activations are applied while packing. */
+static inline bool fused_plain(enum act a) { return a == ACT_NONE || a == ACT_RELU; }
+static inline bool fused_signed(enum act a) { return a != ACT_RELU && a != ACT_SIGMOID; }
+
+#endif

@@ -1,0 +1,91 @@
+/* kernels.h: the inner loops of the fused engine (fused.h), a set for each level of instructions.
+ *
+ * Layouts, shared by all sets
+ *   rows      32-bit words everywhere: a word holds 1 float, 2 bf16 or 4 bytes; a row of activations is padded with
+ *             zeros to a multiple of FUSED_K words, weights beyond K are zeros
+ *   weights   panels of 16 columns: [N/16][K words][16 columns] words, N padded to a multiple of 32
+ *   bf16 row  of a table: in each block of 32 columns, word i holds column i (low half) and column i + 16 (high half),
+ *             so that a shift and a mask give both in order
+ * A group is at most FUSED_GROUP rows; buffers have room for all of them, and kernels may write garbage into the rows
+ * beyond `rows` (never beyond the group).
+ */
+#ifndef PRERANK_NN_FUSED_KERNELS_H
+#define PRERANK_NN_FUSED_KERNELS_H
+#include "nn/fused/isa.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FUSED_GROUP = 64, FUSED_K = 16, FUSED_TERMS = 32 };
+
+struct fused_sum { /* rows of a sum: base + sum over terms of table[ids[r]] */
+    size_t width;  /* columns, padded to 64 */
+    int terms;
+    const void *table[FUSED_TERMS]; /* rows `stride` bytes apart */
+    size_t stride[FUSED_TERMS];
+    const uint32_t *ids[FUSED_TERMS]; /* [rows] */
+    const float *base;                /* [width], or [rows][base_ld] */
+    size_t base_ld;                   /* 0: the same for all rows */
+};
+
+struct fused_kernels {
+    enum isa isa;
+    /* out[rows][ld] = sum (max 0 with relu), from rows of float, fp16 and bf16 */
+    void (*sum_f32)(size_t rows, const struct fused_sum *s, bool relu, float *out, size_t ld);
+    void (*sum_f16)(size_t rows, const struct fused_sum *s, bool relu, float *out, size_t ld);
+    void (*sum_bf16)(size_t rows, const struct fused_sum *s, bool relu, float *out, size_t ld);
+    /* from rows of int8: base + scale[c] * sum */
+    void (*sum_s8)(size_t rows, const struct fused_sum *s, const float *scale, bool relu, float *out,
+                   size_t ld);
+    /* the same straight into the words that the next product reads: bf16 (NULL below ISA_DOT, as are mul_bf16 and
+     * pack_bf16: floats rounded to bf16 are multiplied then), ... */
+    void (*sum_bf16_pack)(size_t rows, const struct fused_sum *s, bool relu, uint32_t *out, size_t ld);
+    /* ... and bytes: round(base + scale[c] * sum), limited to 0 .. 255 */
+    void (*sum_s8_pack)(size_t rows, const struct fused_sum *s, const float *scale, uint32_t *out, size_t ld);
+    /* c[rows][32] = max(a w + bias, 0 with relu): a (rows, k) floats, w two panels */
+    void (*mul_f32)(size_t rows, size_t k, const float *a, size_t lda, const float *w, const float *bias,
+                    bool relu, float *c, size_t ldc);
+    /* c[rows][32] = a w: a (rows, k words) pairs of bf16, or unsigned times signed bytes */
+    void (*mul_bf16)(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w, float *c,
+                     size_t ldc);
+    void (*mul_u8)(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w, int32_t *c,
+                   size_t ldc);
+    /* out = bf16(x + bias, max 0 with relu); n columns, padded to 32 */
+    void (*pack_bf16)(size_t rows, size_t n, const float *x, size_t ldx, const float *bias, bool relu,
+                      uint32_t *out, size_t ld);
+    /* out = round(scale[c] x + base[c]) limited to 0 .. 255, x of int32 or of float; n padded to 32 */
+    void (*pack_u8_s32)(size_t rows, size_t n, const int32_t *x, size_t ldx, const float *scale,
+                        const float *base, uint32_t *out, size_t ld);
+    void (*pack_u8_f32)(size_t rows, size_t n, const float *x, size_t ldx, const float *scale,
+                        const float *base, uint32_t *out, size_t ld);
+    /* Before and after a series of products on one thread (tiles must be set up); NULL: nothing to do. */
+    void (*begin)(void);
+    void (*end)(void);
+};
+/* What the level offers; for ISA_BEST what the processor has. Asked for more than it has: what it has. */
+struct fused_kernels fused_kernels(enum isa limit);
+
+/* private to the kernels' files: each fills in what it has for that level */
+void fused_kernels_sum(struct fused_kernels *k);
+void fused_kernels_mul(struct fused_kernels *k);
+void fused_kernels_pack(struct fused_kernels *k);
+
+static inline uint32_t bf16_round(float x) { /* to nearest, ties to even; as AVX512_BF16 for normal numbers */
+    union {
+        float f;
+        uint32_t u;
+    } v = {x};
+    if ((v.u & 0x7fffffff) > 0x7f800000) return v.u >> 16 | 0x40;
+    return (v.u + 0x7fff + (v.u >> 16 & 1)) >> 16;
+}
+static inline float bf16_float(uint32_t h) {
+    union {
+        uint32_t u;
+        float f;
+    } v = {h << 16};
+    return v.f;
+}
+uint16_t f16_round(float x); /* to nearest, ties to even; beyond 65504: infinity */
+float f16_float(uint16_t h);
+
+#endif

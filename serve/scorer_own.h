@@ -1,0 +1,60 @@
+/* scorer_own.h: private to scorer.c and scorer_fused.c. */
+#ifndef PRERANK_SERVE_SCORER_OWN_H
+#define PRERANK_SERVE_SCORER_OWN_H
+#include "nn/fused/fused.h"
+#include "serve/scorer.h"
+#include <stdatomic.h>
+
+struct worker { /* one thread's pair program with its inputs */
+    struct exec *x;
+    struct batch_column *col;
+    uint32_t *ids;  /* [pair columns][block] */
+    uint32_t *item; /* [block]: row in the table of records */
+    struct fused_work *fused;
+    const uint32_t **at; /* [columns of the pair program]: the block's ids, for the fused engine */
+};
+
+struct scorer {
+    struct graph serving;
+    struct cut cut;
+    struct serving_data data;
+    struct scorer_options o;
+    struct pool *pool;
+    struct exec *user;
+    struct batch_column *user_col;
+    struct store *store; /* NULL: no item records */
+    char version[STORE_VERSION_MAX];
+    bool fetch;     /* records come from the store by request; otherwise the pair stage reads its table */
+    size_t room;    /* candidates that the next two have room for */
+    float *fetched; /* [room][item_width]: the records of the request under way, in its order */
+    bool *found;    /* [room] */
+    struct fused *fused; /* NULL: the pair program runs op by op */
+    float *base;         /* fused: the user's part of the first layer */
+    int *user_at;        /* fused: k-th value of its sum -> k-th frontier value of the user stage */
+    size_t block;        /* most candidates of a block, that workers have room for */
+    size_t now;          /* candidates of a block of the request under way */
+    struct worker *worker;
+    int n_workers;
+    const char **pair_column; /* NULL-ended */
+    int n_pair, item_column;  /* column "@item" in the pair program, -1: none */
+    int *pair_at;             /* k-th pair column -> column of the pair program */
+    /* the request under way */
+    const struct request *r;
+    float *score;
+    _Atomic size_t missing;
+    _Atomic int failed;
+    struct err err;
+};
+
+/* The table of records in the pair program; NULL: there is none. */
+const struct param *scorer_records(const struct scorer *s);
+int scorer_user_stage(struct scorer *s, uint32_t user, struct err *e);
+
+/* Sets s->fused where the pair program is a chain, and s->block. An error when a lower precision is asked for that the
+ * model cannot be served in. */
+int scorer_fuse(struct scorer *s, struct err *e);
+void scorer_fused_user(struct scorer *s);                         /* s->base from the user stage's values */
+size_t scorer_fused_block_size(const struct scorer *s, size_t n); /* for a request of n candidates */
+int scorer_fused_block(struct scorer *s, int worker, size_t first, size_t n, struct err *e);
+
+#endif
