@@ -24,6 +24,7 @@
 #include "bench/problems.h"
 #include "bench/run/features.h"
 #include "data/schema.h"
+#include "nn/fused/fused.h"
 #include "nn/optim.h"
 #include "variants/variant.h"
 #include <jansson.h>
@@ -49,7 +50,6 @@ struct measure_options {
     char store_path[OPT_TEXT_MAX], store_server[OPT_TEXT_MAX];
     int64_t store_timeout_ms;
 };
-extern const char *const precision_names[]; /* NULL-ended */
 extern const struct opt measure_opts[];
 
 struct experiment_options { /* the scalars of the top level */

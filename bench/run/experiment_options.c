@@ -36,8 +36,6 @@ void train_table(struct opt out[TRAIN_TABLE_MAX]) {
     *to = (struct opt)OPT_END;
 }
 
-const char *const precision_names[] = {"fp32", NULL};
-
 const struct opt measure_opts[] = {
     OPT_INTS(struct measure_options, candidates, "100,1000", 1, 1 << 24,
              "candidates of a request: one point each; [] measures nothing"),

@@ -83,6 +83,7 @@ static int add_model(struct served_set *set, const struct sweep *s, const struct
         for (int k = 0; k < o->store.n; k++) {
             struct scorer_options so = scorer_defaults();
             const char *precision = precision_names[o->precision.v[p]];
+            so.precision = (enum precision)o->precision.v[p];
             TRY(store_options(s->x, s->dir, o->store.v[k], r->id, precision, &so.store, e));
             TRY(add(set, r, &so, precision, data, pool, e));
         }

@@ -48,7 +48,7 @@ static void pack_row(const struct fused *f, const float *x, void *out) {
     for (size_t c = 0; c < f->width; c++) {
         float s = f->sum_scale ? f->sum_scale[c] : 0;
         if (f->precision == PRECISION_FP16) ((uint16_t *)out)[c] = f16_round(x[c]);
-        if (f->precision == PRECISION_INT8) ((int8_t *)out)[c] = s > 0 ? to_s8(x[c] / s) : 0;
+        if (f->precision == PRECISION_INT8) ((int8_t *)out)[c] = to_s8(s > 0 ? x[c] / s : 0);
     }
 }
 
