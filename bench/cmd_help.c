@@ -34,11 +34,15 @@ const struct command commands[] = {
      "  --json FILE      every gate, for machines\n"
      "  --junit FILE     every gate as a test case, for CI servers\n"
      "  --markdown FILE  a summary for a pull request\n"
+     "  --margin M=VALUE let pass so much: gauc=0.001, and in %: p50=3, p99=20, qps=12, instructions=1; "
+     "alpha=0.05\n"
      "  --builds         run both programs on CONFIG; response times are measured in turns and gated too\n"
      "  --out DIR        with --builds: where their results go; default results/compare\n"
      "  --set KEY=VALUE  with --builds: as for run\n"
      "  --threads N      with --builds: as for run\n"
-     "  --groups N       with --builds: pairs of processes that are started, 6 to 200; default 20\n",
+     "  --groups N       with --builds: pairs of processes that are started, 6 to 200; default 20\n"
+     "  --no-instructions  with --builds: do not count instructions, though valgrind is there\n"
+     "  --quiet          no progress\n",
      cmd_compare},
     {"turns", "turns CONFIG --out DIR [--set KEY=VALUE]... [--threads N]",
      "answer requests when stdin says so, and say how long each took; `compare --builds` drives it",

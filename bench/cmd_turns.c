@@ -8,6 +8,7 @@
 #include "bench/run/measure.h"
 #include "bench/run/sweep.h"
 #include <inttypes.h>
+#include <string.h>
 
 static int answer(struct measure *m, int point, size_t n, int64_t *took_ns, struct err *e) {
     TRY(measure_turn(m, point, n, took_ns, e));
@@ -25,8 +26,9 @@ static int loop(struct measure *m, struct err *e) {
     for (int i = 0; i < measure_points(m); i++) measure_name(m, i, stdout);
     fflush(stdout);
     while (!rc && fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\n")] = '\0';
         int point, n, end = 0;
-        if (sscanf(line, "%d %d%n", &point, &n, &end) < 2 || line[end] != '\n' || point < 0 ||
+        if (sscanf(line, "%d %d%n", &point, &n, &end) < 2 || line[end] || point < 0 ||
             point >= measure_points(m) || n < 1 || n > TURNS_MAX)
             rc = err_set(e, ERR_INPUT,
                          "turns: \"%.40s\" is not \"POINT N\", a point below %d and 1 to %d requests", line,

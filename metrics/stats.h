@@ -37,4 +37,13 @@ int stat_binomial_side(double hits, double n, double p, double confidence);
  * (a test without a result) stays NaN and counts among the n. `adjusted` may be `p`. */
 int stat_holm(const double *p, size_t n, double *adjusted);
 
+/* Wilcoxon's signed-rank test (Wilcoxon 1945): the exact probability, over the signs, of differences that lie as
+ * much above 0 as these or more. Zeros are left out, ties share their mean rank; NaN without a difference that is
+ * not 0. n up to some hundreds. Returns 0, or -1 when memory is out. */
+int stat_signed_rank(const double *difference, size_t n, double *p_greater);
+/* The centre that belongs to it: the median of the means of all pairs (Hodges & Lehmann 1963), and its interval from
+ * the test's distribution (Hollander & Wolfe 1999, sec. 3.3); lo and hi are NaN when n values cannot carry the
+ * confidence (95 % takes 6). */
+int stat_centre(const double *x, size_t n, double confidence, double *centre, double *lo, double *hi);
+
 #endif

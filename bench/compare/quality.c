@@ -1,0 +1,260 @@
+/* compare.h's gates on quality: GAUC and the number of parameters, of each model. */
+#include "base/file.h"
+#include "bench/compare/compare.h"
+#include "metrics/metrics.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RESAMPLES = 10000, SEEDS_MAX = 1024 };
+static const uint64_t bootstrap_seed = 5;
+/* What must be the same to the bit. */
+static const char *const exact[] = {"auc",    "gauc", "logloss", "pcoc", "ece",
+                                    "ndcg10", "hr10", "epochs",  "rows"};
+
+struct model { /* rows of effect.csv, split test, of one variant on one feature subset */
+    const char *variant, *features;
+    size_t n;
+    size_t base[SEEDS_MAX], new[SEEDS_MAX]; /* new: its rows, or SIZE_MAX */
+};
+struct quality {
+    const struct side *base, *new;
+    struct comparison *c;
+    struct err *e;
+};
+
+static const char *text(const struct table *t, size_t row, const char *column) {
+    return table_text(t, row, table_column(t, column));
+}
+
+static bool is(const struct table *t, size_t row, const char *column, const char *value) {
+    return !strcmp(text(t, row, column), value);
+}
+
+static size_t find(const struct table *t, const char *variant, const char *features, const char *seed,
+                   const char *split) {
+    for (size_t r = 0; r < t->rows; r++)
+        if (is(t, r, "variant", variant) && is(t, r, "features", features) && is(t, r, "seed", seed) &&
+            is(t, r, "split", split))
+            return r;
+    return SIZE_MAX;
+}
+
+static bool same_row(const struct table *a, size_t i, const struct table *b, size_t j) {
+    for (size_t k = 0; k < sizeof exact / sizeof *exact; k++)
+        if (strcmp(text(a, i, exact[k]), text(b, j, exact[k])) != 0) return false;
+    return true;
+}
+
+/* On validation too: that is where the kept epoch comes from. */
+static bool same_to_the_bit(const struct quality *q, const struct model *m) {
+    const struct table *a = &q->base->effect, *b = &q->new->effect;
+    for (size_t i = 0; i < m->n; i++) {
+        if (!same_row(a, m->base[i], b, m->new[i])) return false;
+        const char *seed = text(a, m->base[i], "seed");
+        size_t x = find(a, m->variant, m->features, seed, "valid"),
+               y = find(b, m->variant, m->features, seed, "valid");
+        if ((x == SIZE_MAX) != (y == SIZE_MAX) || (x != SIZE_MAX && !same_row(a, x, b, y))) return false;
+    }
+    return true;
+}
+
+/* ---- predictions ---- */
+
+struct scores {
+    size_t n;
+    float *score;
+    uint8_t *label;
+    uint32_t *user;
+};
+
+static int read_scores(const struct side *s, const struct model *m, const char *seed, struct table *t,
+                       struct scores *out, struct err *e) {
+    char name[512];
+    double *score, *label, *user;
+    snprintf(name, sizeof name, "predictions/%s.%s.%s.csv", m->variant, m->features, seed);
+    TRY(table_load(s->dir, name, t, e));
+    TRY(table_numbers(t, "score", &score, e));
+    TRY(table_numbers(t, "label", &label, e));
+    TRY(table_numbers(t, "user", &user, e));
+    *out = (struct scores){.n = t->rows,
+                           .score = arena_alloc(&t->arena, (t->rows + 1) * sizeof *out->score),
+                           .label = arena_alloc(&t->arena, t->rows + 1),
+                           .user = arena_alloc(&t->arena, (t->rows + 1) * sizeof *out->user)};
+    if (!out->score || !out->label || !out->user) return err_nomem(e, t->rows);
+    for (size_t i = 0; i < t->rows; i++) {
+        out->score[i] = (float)score[i];
+        out->label[i] = label[i] > 0;
+        out->user[i] = (uint32_t)user[i];
+    }
+    return 0;
+}
+
+/* GAUC of one run; adds its users' AUC to `sum`. */
+static int add_run(const struct quality *q, const struct side *s, const struct model *m, const char *seed,
+                   struct gauc *sum) {
+    struct table t = {.arena = ARENA_INIT};
+    struct scores p;
+    struct gauc g = {.user = NULL};
+    int rc = read_scores(s, m, seed, &t, &p, q->e);
+    int bad = rc ? 0 : gauc_compute(p.score, p.label, p.user, p.n, GAUC_BY_EXPOSURES, &g);
+    if (bad == -1) rc = err_nomem(q->e, p.n);
+    if (bad == -2) rc = err_set(q->e, ERR_INPUT, "%s: holds a score that is no number", t.path);
+    table_release(&t);
+    if (rc) return rc;
+    if (!sum->user) {
+        *sum = g;
+        return 0;
+    }
+    if (g.users_kept != sum->users_kept)
+        rc = err_set(q->e, ERR_INPUT,
+                     "%s: the predictions of %s on %s, seed %s, are of other rows than the others", s->dir,
+                     m->variant, m->features, seed);
+    for (size_t i = 0; !rc && i < g.users_kept; i++) sum->user[i].auc += g.user[i].auc;
+    sum->value += g.value;
+    gauc_release(&g);
+    return rc;
+}
+
+/* Each user's AUC averaged over the seeds: the users are what the interval is over. */
+static int mean_gauc(const struct quality *q, const struct side *s, const struct model *m, struct gauc *out) {
+    *out = (struct gauc){.user = NULL};
+    for (size_t i = 0; i < m->n; i++) {
+        int rc = add_run(q, s, m, text(&q->base->effect, m->base[i], "seed"), out);
+        if (rc) return rc;
+    }
+    for (size_t i = 0; i < out->users_kept; i++) out->user[i].auc /= (double)m->n;
+    out->value /= (double)m->n;
+    return 0;
+}
+
+static int bootstrap(const struct quality *q, const struct model *m, struct gate *g) {
+    struct gauc a = {.user = NULL}, b = {.user = NULL};
+    struct gauc_difference d;
+    int rc = mean_gauc(q, q->base, m, &a);
+    if (!rc) rc = mean_gauc(q, q->new, m, &b);
+    int bad = rc ? 0 : gauc_paired_bootstrap(&a, &b, RESAMPLES, 0.95, bootstrap_seed, &d);
+    if (bad == -1) rc = err_nomem(q->e, 0);
+    if (!rc && !bad) {
+        g->kind = GATE_USERS;
+        g->base = a.value;
+        g->new = b.value;
+        g->worse = d.value;
+        g->lo = d.ci.lo;
+        g->hi = d.ci.hi;
+        g->p = d.p_two_sided;
+        g->n = d.users;
+    } else if (!rc) {
+        g->verdict = GATE_UNDECIDED;
+        snprintf(g->note, sizeof g->note, "no user has both classes in both results");
+    }
+    gauc_release(&a);
+    gauc_release(&b);
+    return rc;
+}
+
+/* ---- one model ---- */
+
+static double mean_of(const struct table *t, const size_t *row, size_t n, const char *column) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += strtod(text(t, row[i], column), NULL);
+    return sum / (double)n;
+}
+
+static int gate_gauc(const struct quality *q, const struct model *m) {
+    struct comparison *c = q->c;
+    struct gate *g = gate_add(c, m->variant, m->features, "gauc", GATE_EXACT, q->e);
+    if (!g) return ERR_INPUT;
+    g->base = mean_of(&q->base->effect, m->base, m->n, "gauc");
+    g->new = mean_of(&q->new->effect, m->new, m->n, "gauc");
+    g->worse = g->base - g->new;
+    if (same_to_the_bit(q, m)) {
+        g->verdict = GATE_SAME;
+        return 0;
+    }
+    TRY(bootstrap(q, m, g));
+    if (!c->same_machine) {
+        snprintf(g->note, sizeof g->note, "another type of machine rounds otherwise: judged by its users");
+    } else if (c->same_program || c->exact) {
+        g->verdict = GATE_REGRESSED;
+        snprintf(g->note, sizeof g->note, "not the same to the bit, %s",
+                 c->same_program ? "though program and type of machine are the same" : "as --exact demands");
+    } else {
+        snprintf(g->note, sizeof g->note, "not the same to the bit: judged by its users");
+    }
+    return 0;
+}
+
+static int gate_params(const struct quality *q, const struct model *m) {
+    struct gate *g = gate_add(q->c, m->variant, m->features, "params", GATE_EXACT, q->e);
+    if (!g) return ERR_INPUT;
+    g->base = strtod(text(&q->base->effect, m->base[0], "params"), NULL);
+    g->new = strtod(text(&q->new->effect, m->new[0], "params"), NULL);
+    g->worse = g->base > 0 ? g->new / g->base - 1 : 0;
+    g->verdict = g->base < g->new || g->base > g->new ? GATE_REGRESSED : GATE_SAME;
+    if (g->verdict == GATE_REGRESSED) snprintf(g->note, sizeof g->note, "another number is another model");
+    return 0;
+}
+
+static int gate_failed(const struct quality *q, const struct model *m, size_t base, size_t new,
+                       bool *comparable) {
+    const struct table *a = &q->base->effect, *b = &q->new->effect;
+    bool was = is(a, base, "status", "ok"), now = new != SIZE_MAX &&is(b, new, "status", "ok");
+    *comparable = was && now;
+    if (*comparable) return 0;
+    struct gate *g = gate_add(q->c, m->variant, m->features, "status", GATE_EXACT, q->e);
+    if (!g) return ERR_INPUT;
+    snprintf(g->point, sizeof g->point, "seed %.60s", text(a, base, "seed"));
+    g->verdict = was ? GATE_REGRESSED : now ? GATE_BETTER : GATE_SKIPPED;
+    snprintf(g->note, sizeof g->note, "%s%.150s",
+             was   ? "the run failed in NEW: "
+             : now ? "the run failed in BASE: "
+                   : "the run failed in both: ",
+             new == SIZE_MAX ? "it has no row there" : text(was ? b : a, was ? new : base, "note"));
+    return 0;
+}
+
+static int compare_model(const struct quality *q, struct model *m, size_t first) {
+    const struct table *a = &q->base->effect;
+    m->variant = text(a, first, "variant");
+    m->features = text(a, first, "features");
+    m->n = 0;
+    for (size_t r = first; r < a->rows; r++) {
+        if (!is(a, r, "split", "test") || !is(a, r, "variant", m->variant) ||
+            !is(a, r, "features", m->features))
+            continue;
+        bool comparable;
+        size_t other = find(&q->new->effect, m->variant, m->features, text(a, r, "seed"), "test");
+        TRY(gate_failed(q, m, r, other, &comparable));
+        if (!comparable) continue;
+        if (m->n == SEEDS_MAX) return err_set(q->e, ERR_INPUT, "%s: more than %d seeds", a->path, SEEDS_MAX);
+        m->base[m->n] = r;
+        m->new[m->n++] = other;
+    }
+    if (!m->n) return 0;
+    q->c->models++;
+    TRY(gate_gauc(q, m));
+    return gate_params(q, m);
+}
+
+int compare_quality(const struct side *base, const struct side *new, struct comparison *c, struct err *e) {
+    static const char *const needed[] = {"variant", "features", "seed", "split", "status", "gauc"};
+    struct quality q = {base, new, c, e};
+    const struct table *a = &base->effect;
+    int column;
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        TRY(table_need(a, needed[i], &column, e));
+        TRY(table_need(&new->effect, needed[i], &column, e));
+    }
+    struct model *m = arena_alloc(&c->arena, sizeof *m);
+    if (!m) return err_nomem(e, sizeof *m);
+    for (size_t r = 0; r < a->rows; r++) {
+        bool seen = !is(a, r, "split", "test");
+        for (size_t k = 0; k < r && !seen; k++)
+            seen = is(a, k, "split", "test") && is(a, k, "variant", text(a, r, "variant")) &&
+                   is(a, k, "features", text(a, r, "features"));
+        if (!seen) TRY(compare_model(&q, m, r));
+    }
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* side.h: one results folder of a comparison, and whether two of them can be compared.
+ *
+ *     struct side base, new;
+ *     TRY(side_open(&base, "results/reference", e));
+ *     ...
+ *     TRY(side_comparable(&base, &new, e));              the message says what differs
+ *     side_close(&base);
+ */
+#ifndef PRERANK_BENCH_SIDE_H
+#define PRERANK_BENCH_SIDE_H
+#include "base/err.h"
+#include "bench/report/table.h"
+#include <jansson.h>
+#include <stdbool.h>
+
+struct side {
+    const char *dir;
+    json_t *manifest;
+    struct table effect, compute, instructions; /* the last without rows when it was not counted */
+    bool has_instructions;
+};
+int side_open(struct side *s, const char *dir, struct err *e);
+void side_close(struct side *s); /* also one that was never opened, if zeroed */
+/* The data are the same to the last value (data_hash), and so is what was asked for: the same config_hash; or the same
+ * text of the experiment (written_hash) with every option that both programs know resolved alike, so that an option
+ * that a newer version has added does not make an old result worthless. Names and folders do not count. */
+int side_comparable(const struct side *base, const struct side *new, struct err *e);
+const char *side_text(const struct side *s, const char *path); /* "machine.cpu" of the manifest, or "" */
+/* The type of machine: processor and BLAS kernel, which decide the rounding. */
+bool side_same_machine(const struct side *base, const struct side *new);
+/* The very same program file. */
+bool side_same_program(const struct side *base, const struct side *new);
+
+#endif

@@ -1,0 +1,395 @@
+/* prerank compare BASE NEW, on results folders written by hand. */
+#include "base/file.h"
+#include "bench/compare/compare.h"
+#include "bench/compare/timing.h"
+#include "bench/compare/write.h"
+#include "tests/bench/scratch.h"
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct scratch s;
+static void setup(void) { scratch_make(&s); }
+static void teardown(void) { scratch_remove(&s); }
+TestSuite(compare, .init = setup, .fini = teardown);
+TestSuite(timing, .init = setup, .fini = teardown);
+
+struct folder { /* of one model, `mlp` on `all`, seed 1; NULL: as in `usual` */
+    const char *data_hash, *written_hash, *program_hash, *cpu, *config, *status, *effect, *flops, *params;
+    double noise, drop; /* of the scores: to every score; and the share of positives that lose their lead */
+};
+static const struct folder usual = {
+    "d1",       "w1", "p1",  "cpu1", "{\"variants\": [{\"options\": {\"dim\": 8}}], \"seeds\": [1]}",
+    "finished", "ok", "100", "50",   0,
+    0};
+
+static double unit(unsigned *state) {
+    *state = *state * 1664525u + 1013904223u;
+    return (double)(*state >> 8) / (1 << 24);
+}
+
+enum { USERS = 120, ROWS = 20 };
+
+static void write_predictions(const char *dir, const struct folder *f) {
+    char name[128], *text = arena_alloc(&s.arena, USERS * ROWS * 64 + 64), *to = text;
+    unsigned a = 7, b = 11;
+    to += sprintf(to, "row,user,label,score\n");
+    for (int i = 0; i < USERS * ROWS; i++) {
+        int label = unit(&a) < .4;
+        double score = 2 * unit(&a) + .6 * label, wobble = unit(&b) - .5;
+        score += f->noise * wobble;
+        if (label && unit(&b) < f->drop) score -= .6;
+        to += sprintf(to, "%d,%d,%d,%.9g\n", i, i / ROWS, label, score);
+    }
+    snprintf(name, sizeof name, "%s/predictions/mlp.all.1.csv", dir);
+    scratch_write(&s, name, text);
+}
+
+/* The GAUC that stands in effect.csv is only compared as text. */
+static void write_folder(const char *name, struct folder f, const char *gauc) {
+    char path[256], text[2048];
+    struct err e = ERR_INIT;
+    const char *const *from = (const char *const *)&usual;
+    const char **to = (const char **)&f;
+    for (int i = 0; i < 9; i++)
+        if (!to[i]) to[i] = from[i];
+    snprintf(path, sizeof path, "%s/%s/predictions", s.dir, name);
+    cr_assert_eq(file_make_dirs(path, &e), 0);
+    snprintf(text, sizeof text,
+             "{\"status\": \"%s\", \"version\": \"1\", \"revision\": \"r\", \"data_hash\": \"%s\", "
+             "\"config_hash\": \"%p\",\n"
+             "\"written_hash\": \"%s\", \"program_hash\": \"%s\", \"config\": %s,\n"
+             "\"machine\": {\"cpu\": \"%s\", \"blas_kernel\": \"k\"}}\n",
+             f.status, f.data_hash, (const void *)f.config, f.written_hash, f.program_hash, f.config, f.cpu);
+    snprintf(path, sizeof path, "%s/manifest.json", name);
+    scratch_write(&s, path, text);
+    snprintf(
+        text, sizeof text,
+        "variant,features,seed,split,auc,gauc,logloss,pcoc,ece,ndcg10,hr10,epochs,rows,params,status,note\n"
+        "mlp,all,1,valid,.7,%s,.5,1,0,.5,.5,3,9,%s,%s,\nmlp,all,1,test,.7,%s,.5,1,0,.5,.5,3,9,%s,%s,why\n",
+        gauc, f.params, f.effect, gauc, f.params, f.effect);
+    snprintf(path, sizeof path, "%s/effect.csv", name);
+    scratch_write(&s, path, text);
+    snprintf(text, sizeof text,
+             "variant,features,precision,store,candidates,threads,load,p50_us,flops_per_candidate,bytes_per_"
+             "candidate,"
+             "flops_per_request\nmlp,all,fp32,memory,100,2,closed,5,%s,64,1000\n",
+             f.flops);
+    snprintf(path, sizeof path, "%s/compute.csv", name);
+    scratch_write(&s, path, text);
+    write_predictions(name, &f);
+}
+
+static struct ran compare(const char *more) {
+    return prerank(&s, "compare %s/base %s/new %s", s.dir, s.dir, more);
+}
+
+static struct ran compare_with(struct folder new, const char *gauc, const char *more) {
+    write_folder("base", usual, ".7001");
+    write_folder("new", new, gauc);
+    return compare(more);
+}
+
+#define HAS(text, part) cr_expect(strstr(text, part), "no \"%s\" in:\n%s", part, text)
+
+Test(compare, what_is_the_same_is_no_regression) {
+    struct ran r = compare_with(usual, ".7001", "");
+    cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
+    HAS(r.out, "no regression: 5 same, 1 skipped");
+}
+
+Test(compare, other_data_are_refused) {
+    struct ran r = compare_with((struct folder){.data_hash = "d2"}, ".7001", "");
+    cr_expect_eq(r.status, 2);
+    HAS(r.err, "their data differ (data_hash d1 and d2)");
+}
+
+Test(compare, another_config_is_refused_with_the_option_that_differs) {
+    struct ran r = compare_with(
+        (struct folder){.written_hash = "w2",
+                        .config = "{\"variants\": [{\"options\": {\"dim\": 16}}], \"seeds\": [1]}"},
+        ".7001", "");
+    cr_expect_eq(r.status, 2);
+    HAS(r.err, "their configs differ (variants.0.options.dim is 8 there and 16 here");
+}
+
+Test(compare, a_default_that_changed_is_refused_though_the_text_is_the_same) {
+    struct ran r = compare_with(
+        (struct folder){.config = "{\"variants\": [{\"options\": {\"dim\": 16}}], \"seeds\": [1]}"}, ".7001",
+        "");
+    cr_expect_eq(r.status, 2);
+    HAS(r.err, "dim is 8 there and 16 here");
+}
+
+Test(compare, an_option_that_one_of_the_programs_does_not_know_is_let_pass_when_nobody_asked_for_it) {
+    static const char config[] =
+        "{\"variants\": [{\"options\": {\"dim\": 8, \"fresh\": 1}}], \"seeds\": [1]}";
+    struct ran r = compare_with((struct folder){.config = config}, ".7001", "");
+    cr_expect_eq(r.status, 0, "%s", r.err);
+    r = compare_with((struct folder){.config = config, .written_hash = "w2"}, ".7001", "");
+    cr_expect_eq(r.status, 2);
+    HAS(r.err, "fresh is missing there and 1 here");
+}
+
+Test(compare, an_unfinished_run_is_refused) {
+    struct ran r = compare_with((struct folder){.status = "interrupted"}, ".7001", "");
+    cr_expect_eq(r.status, 2);
+    HAS(r.err, "was not finished (status \"interrupted\")");
+}
+
+Test(compare, no_results_folder_is_an_error) {
+    write_folder("base", usual, ".7");
+    struct ran r = compare("");
+    cr_expect_eq(r.status, 2);
+    HAS(r.err, "is no results folder");
+}
+
+Test(compare, nothing_to_compare_is_an_error) {
+    write_folder("base", (struct folder){.effect = "failed"}, "");
+    write_folder("new", (struct folder){.effect = "failed"}, "");
+    struct ran r = compare("");
+    cr_expect_eq(r.status, 2);
+    HAS(r.err, "nothing to compare");
+}
+
+Test(compare, the_same_program_must_give_the_same_bits) {
+    struct ran r = compare_with((struct folder){.noise = 1e-6}, ".70010001", "");
+    cr_expect_eq(r.status, 1);
+    HAS(r.out, "not the same to the bit, though program and type of machine are the same");
+}
+
+Test(compare, another_program_is_judged_by_its_users) {
+    struct ran r = compare_with((struct folder){.program_hash = "p2", .noise = 1e-6}, ".70010001", "");
+    cr_expect_eq(r.status, 0, "%s", r.out);
+    HAS(r.out, "not the same to the bit: judged by its users");
+    r = compare_with((struct folder){.program_hash = "p2", .drop = .5}, ".6", "");
+    cr_expect_eq(r.status, 1, "%s", r.out);
+    HAS(r.out, "REGRESSED");
+}
+
+Test(compare, an_improvement_is_no_failure) {
+    write_folder("base", (struct folder){.drop = .5}, ".6");
+    write_folder("new", (struct folder){.program_hash = "p2"}, ".7");
+    struct ran r = compare("");
+    cr_expect_eq(r.status, 0);
+    HAS(r.out, "better");
+}
+
+Test(compare, with_exact_another_program_must_give_the_same_bits_too) {
+    struct ran r = compare_with((struct folder){.program_hash = "p2", .noise = 1e-6}, ".70010001", "--exact");
+    cr_expect_eq(r.status, 1);
+    HAS(r.out, "as --exact demands");
+}
+
+Test(compare, another_type_of_machine_is_judged_by_its_users_even_with_exact) {
+    struct ran r = compare_with((struct folder){.cpu = "cpu2", .noise = 1e-6}, ".70010001", "--exact");
+    cr_expect_eq(r.status, 0, "%s", r.out);
+    HAS(r.out, "another type of machine rounds otherwise");
+    r = compare_with((struct folder){.cpu = "cpu2", .drop = .5}, ".6", "--exact");
+    cr_expect_eq(r.status, 1);
+}
+
+Test(compare, more_flops_are_a_regression_and_fewer_are_not) {
+    struct ran r = compare_with((struct folder){.flops = "101"}, ".7001", "");
+    cr_expect_eq(r.status, 1);
+    HAS(r.out, "flops_per_candidate");
+    HAS(r.out, "+1.00 %");
+    r = compare_with((struct folder){.flops = "99"}, ".7001", "");
+    cr_expect_eq(r.status, 0);
+    HAS(r.out, "better");
+}
+
+Test(compare, a_figure_that_is_gone_is_undecided) {
+    struct ran r = compare_with((struct folder){.flops = ""}, ".7001", "");
+    cr_expect_eq(r.status, 3);
+    HAS(r.out, "has no figure");
+}
+
+Test(compare, another_number_of_parameters_is_a_regression) {
+    struct ran r = compare_with((struct folder){.params = "49"}, ".7001", "");
+    cr_expect_eq(r.status, 1);
+    HAS(r.out, "another number is another model");
+}
+
+Test(compare, a_run_that_fails_now_is_a_regression) {
+    struct ran r = compare_with((struct folder){.effect = "failed"}, "", "");
+    cr_expect_eq(r.status, 2, "the only one: nothing is left to compare");
+    write_folder("base", usual, ".7");
+    write_folder("new", usual, ".7");
+    static const char *const side[] = {"base", "new"};
+    for (int i = 0; i < 2; i++) {
+        char name[64], *text;
+        snprintf(name, sizeof name, "%s/effect.csv", side[i]);
+        text = scratch_read(&s, name);
+        char *more = arena_alloc(&s.arena, strlen(text) + 200);
+        sprintf(more, "%sdin,all,1,test,.7,.7,.5,1,0,.5,.5,3,9,50,%s,loss nan at step 3\n", text,
+                i ? "failed" : "ok");
+        scratch_write(&s, name, more);
+    }
+    char path[128], *p = scratch_read(&s, "base/predictions/mlp.all.1.csv");
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/predictions/din.all.1.csv", side[i]);
+        scratch_write(&s, path, p);
+    }
+    r = compare("");
+    cr_expect_eq(r.status, 1, "%s%s", r.out, r.err);
+    HAS(r.out, "the run failed in NEW: loss nan at step 3");
+}
+
+Test(compare, instructions_have_a_small_margin) {
+    static const char head[] = "variant,features,precision,store,candidates,threads,load,instructions\nmlp,"
+                               "all,fp32,memory,100,1,closed,";
+    static const struct {
+        const char *count;
+        int status;
+    } cases[] = {{"1000", 0}, {"1009", 0}, {"1011", 1}, {"900", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        write_folder("base", usual, ".7");
+        write_folder("new", usual, ".7");
+        snprintf(text, sizeof text, "%s1000\n", head);
+        scratch_write(&s, "base/instructions.csv", text);
+        snprintf(text, sizeof text, "%s%s\n", head, cases[i].count);
+        scratch_write(&s, "new/instructions.csv", text);
+        struct ran r = compare("");
+        cr_expect_eq(r.status, cases[i].status, "%s: %s", cases[i].count, r.out);
+    }
+}
+
+Test(compare, margins_can_be_set) {
+    cr_expect_eq(
+        compare_with((struct folder){.program_hash = "p2", .drop = .5}, ".6", "--margin gauc=0.5").status, 0);
+    struct ran r = compare("--margin gavc=1");
+    cr_expect_eq(r.status, 2);
+    HAS(r.err, "known are gauc, p50");
+    r = compare("--margin p50=x");
+    cr_expect_eq(r.status, 2);
+}
+
+static size_t times(const char *text, const char *part) {
+    size_t n = 0;
+    for (; (text = strstr(text, part)); text++) n++;
+    return n;
+}
+
+Test(compare, says_the_same_in_json_junit_and_markdown) {
+    char more[512];
+    snprintf(more, sizeof more, "--json %s/c.json --junit %s/c.xml --markdown %s/c.md", s.dir, s.dir, s.dir);
+    struct ran r = compare_with((struct folder){.flops = "101"}, ".7001", more);
+    cr_expect_eq(r.status, 1);
+    json_t *j = json_loads(scratch_read(&s, "c.json"), 0, NULL);
+    cr_assert(j);
+    cr_expect_eq(json_integer_value(json_object_get(j, "exit_code")), 1);
+    cr_expect_str_eq(json_string_value(json_object_get(j, "verdict")), "regression");
+    size_t gates = json_array_size(json_object_get(j, "gates")), regressed = 0;
+    for (size_t i = 0; i < gates; i++)
+        regressed += !strcmp(
+            json_string_value(json_object_get(json_array_get(json_object_get(j, "gates"), i), "verdict")),
+            "regressed");
+    cr_expect_eq(gates, 6);
+    cr_expect_eq(regressed, 1);
+    json_decref(j);
+    const char *xml = scratch_read(&s, "c.xml");
+    HAS(xml, "tests=\"6\" failures=\"1\" errors=\"0\" skipped=\"1\"");
+    cr_expect_eq(times(xml, "<testcase"), 6);
+    cr_expect_eq(times(xml, "<failure"), 1);
+    cr_expect_eq(times(xml, "<skipped"), 1);
+    const char *markdown = scratch_read(&s, "c.md");
+    HAS(markdown, "prerank: regression");
+    HAS(markdown, "| mlp on all: fp32, memory, 100 candidates | flops\\_per\\_candidate | 100 | 101 | +1.00 "
+                  "% | REGRESSED |");
+}
+
+Test(compare, an_output_that_cannot_be_written_is_an_error) {
+    struct ran r = compare_with(usual, ".7001", "--json /nonexistent/c.json");
+    cr_expect_eq(r.status, 2);
+    HAS(r.err, "/nonexistent/c.json");
+}
+
+/* ---- times ---- */
+
+static char name_a[] = "mlp,all,fp32,memory,100,2,closed";
+static char *const names[] = {name_a};
+
+/* Groups of requests of about 100 us with a long tail; NEW is `slower` times BASE; group noise `wobble`. */
+static struct comparison timed(double slower, double wobble, unsigned seed, int groups) {
+    struct timing t;
+    struct comparison c;
+    struct err e = ERR_INIT;
+    int64_t base[400], new[400];
+    timing_init(&t, groups);
+    comparison_init(&c);
+    c.base = c.new = "program";
+    cr_assert_eq(timing_name(&t, names, 1, &e), 0);
+    for (int g = 0; g < groups; g++) {
+        double level = 1 + unit(&seed), mine = 1 + wobble * (unit(&seed) - .5);
+        for (int i = 0; i < 400; i++) {
+            base[i] = (int64_t)(1e5 * level * (1 + .1 * unit(&seed) + (unit(&seed) < .02) * unit(&seed)));
+            new[i] = (int64_t)(1e5 * level * mine * slower *
+                               (1 + .1 * unit(&seed) + (unit(&seed) < .02) * unit(&seed)));
+        }
+        cr_assert_eq(timing_add(&t, 0, base, new, 400, &e), 0);
+    }
+    cr_assert_eq(timing_gates(&t, &c, &e), 0);
+    cr_assert_eq(comparison_judge(&c, &e), 0);
+    timing_release(&t);
+    return c;
+}
+
+Test(timing, identical_programs_give_no_alarm) {
+    size_t alarms = 0;
+    for (unsigned seed = 1; seed <= 100; seed++) {
+        struct comparison c = timed(1, .02, seed, 20);
+        alarms += comparison_code(&c) == ERR_REGRESSION;
+        comparison_release(&c);
+    }
+    cr_expect_leq(alarms, 1, "%zu", alarms);
+}
+
+Test(timing, five_percent_are_found_in_the_median_and_not_called_so_elsewhere) {
+    size_t found = 0;
+    for (unsigned seed = 1; seed <= 20; seed++) {
+        struct comparison c = timed(1.05, .02, seed, 20);
+        found += c.gate[TIMING_P50].verdict == GATE_REGRESSED;
+        cr_expect_neq(c.gate[TIMING_P99].verdict, GATE_REGRESSED, "5 %% are less than the margin of p99");
+        cr_expect(fabs(c.gate[TIMING_P50].worse - .05) < .01, "%g", c.gate[TIMING_P50].worse);
+        comparison_release(&c);
+    }
+    cr_expect_geq(found, 19, "%zu", found);
+}
+
+Test(timing, two_percent_are_below_the_margin) {
+    struct comparison c = timed(1.02, .01, 3, 20);
+    cr_expect_eq(comparison_code(&c), 0);
+    cr_expect_lt(c.gate[TIMING_P50].p_holm, .01, "though they are there beyond doubt");
+    comparison_release(&c);
+}
+
+Test(timing, a_noisy_machine_is_undecided) {
+    struct comparison c = timed(1, 1, 5, 8);
+    cr_expect_eq(comparison_code(&c), ERR_MEASURE);
+    HAS(c.gate[TIMING_P50].note, "too noisy");
+    comparison_release(&c);
+}
+
+Test(timing, faster_is_better) {
+    struct comparison c = timed(.9, .01, 5, 12);
+    cr_expect_eq(comparison_code(&c), 0);
+    cr_expect_eq(c.gate[TIMING_P50].verdict, GATE_BETTER);
+    cr_expect(c.gate[TIMING_QPS].new > c.gate[TIMING_QPS].base);
+    comparison_release(&c);
+}
+
+Test(timing, small_p_is_corrected_for_the_number_of_gates) {
+    struct comparison c = timed(1.05, .02, 1, 20);
+    struct err e = ERR_INIT;
+    double before = c.gate[TIMING_P50].p_holm;
+    cr_expect_eq(c.gate[TIMING_P50].verdict, GATE_REGRESSED);
+    for (int i = 0; i < 100; i++) gate_add(&c, "x", "y", "p50", GATE_TURNS, &e)->p = 1e-7;
+    for (size_t i = 0; i < c.n; i++) c.gate[i].verdict = GATE_OPEN;
+    cr_assert_eq(comparison_judge(&c, &e), 0);
+    cr_expect_gt(c.gate[TIMING_P50].p_holm, before);
+    comparison_release(&c);
+}
