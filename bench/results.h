@@ -3,6 +3,7 @@
  * manifest.json   config as resolved, hashes of config and data, version, git revision, host, CPU, BLAS kernel, threads, times
  * effect.csv      one row per variant x features x seed x split
  * compute.csv     one row per variant x features x precision x store x candidates x load
+ * cascade.csv     one row per model in front of the ranker x candidates that it keeps
  * curves.csv      one row per variant x features x seed x epoch (epoch 0: before training)
  * latency.csv     the measured distribution behind each row of compute.csv: percentile (0..100) and RT there
  * instructions.csv  instructions of scoring one request, when they were counted (run --instructions)
@@ -21,11 +22,15 @@
     "us,p99_us,"                                                                                             \
     "p999_us,n,flops_per_candidate,bytes_per_candidate,flops_per_request,floor_us,verdict,p50_lo_us,p50_hi_" \
     "us,"                                                                                                    \
-    "p99_lo_us,p99_hi_us,mean_us,missing"
+    "p99_lo_us,p99_hi_us,mean_us,missing,service_us,wait_us,lag_p99_us,utilisation,limit_ms,late_share,"       \
+    "candidates_from"
+#define RESULTS_CASCADE_COLUMNS                                                                              \
+    "variant,features,ranker,ranker_features,k,candidates,requests,seeds,ndcg10,ndcg10_lo,ndcg10_hi,hr10,"   \
+    "clicks_kept,ranker_recall,pre_us,ranker_us,total_us,pre_flops,ranker_flops,total_flops"
 #define RESULTS_CURVES_COLUMNS                                                                               \
     "variant,features,seed,epoch,step,learning_rate,train_loss,valid_gauc,valid_auc,valid_logloss,seconds"
 #define RESULTS_INSTRUCTIONS_COLUMNS "variant,features,precision,store,candidates,threads,load,instructions"
-#define RESULTS_LATENCY_COLUMNS "variant,features,precision,store,candidates,threads,load,percentile,rt_us"
+#define RESULTS_LATENCY_COLUMNS "variant,features,precision,store,candidates,threads,load,percentile,rt_us,offered_qps"
 /* gauc: mean over seeds on test; gauc_lo/hi: its 95 % t interval over seeds (with one seed: the bootstrap over users);
  * gauc_valid: mean on validation, what choices are made on; pareto: 1 when no other point of the same number of candidates is
  * at least as good in gauc and p50_us and better in one; chosen: 1 for the pick (empty without a budget). */

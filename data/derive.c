@@ -10,6 +10,7 @@ struct served {
     const struct field *field;
     void (*pairs)(const struct served *s, struct ids user, const uint32_t *items, size_t n, uint32_t *ids);
     const struct column *user, *item; /* users/ and items/ of the columns that it is derived of */
+    const struct column *user_rows;   /* rows/ of the user's */
     uint32_t n_items;
     uint64_t seed;
     uint32_t buckets, max;
@@ -24,11 +25,11 @@ struct derive {
     struct served *served; /* [n_fields]; pairs is NULL for all others */
 };
 
-static struct ids ids_of(const struct column *c, uint32_t entity) {
+static struct ids ids_of(const struct column *c, uint64_t entity) {
     if (!c->offsets) return (struct ids){c->ids + entity, 1};
     if (!c->ids) return (struct ids){NULL, 0}; /* all bags are empty */
     uint64_t at = c->offsets[entity];
-    return (struct ids){c->ids + at, c->offsets[entity + 1ULL] - at};
+    return (struct ids){c->ids + at, c->offsets[entity + 1] - at};
 }
 
 /* --- the kinds --- */
@@ -107,12 +108,12 @@ static int damaged(const struct opening *o, const char *what) {
 }
 
 static int find_input(const struct opening *o, const struct field *f, const json_t *j, size_t i,
-                      const struct column **out) {
+                      const struct field **out) {
     const char *name = json_string_value(json_array_get(json_object_get(j, "of"), i));
     const struct field *of = name ? dataset_field(o->ds, name) : NULL;
     if (!of || of->side != (i ? SIDE_ITEM : SIDE_USER) || of->type == VALUE_NUMBER)
         return damaged(o, f->name);
-    *out = &of->entity;
+    *out = of;
     return 0;
 }
 
@@ -140,8 +141,12 @@ static int open_one(const struct opening *o, int index) {
     const json_t *j = json_object_get(json_object_get(o->json, "features"), f->name);
     *s = (struct served){.field = f, .n_items = o->ds->n_items};
     if (f->side != SIDE_PAIR || !j) return 0;
-    TRY(find_input(o, f, j, 0, &s->user));
-    TRY(find_input(o, f, j, 1, &s->item));
+    const struct field *user = NULL, *item = NULL;
+    TRY(find_input(o, f, j, 0, &user));
+    TRY(find_input(o, f, j, 1, &item));
+    s->user = &user->entity;
+    s->user_rows = &user->rows;
+    s->item = &item->entity;
     TRY(read_edges(o, f, j, &s->edges));
     s->seed = derive_cross_seed(f->name);
     s->buckets = (uint32_t)get_count(j, "buckets");
@@ -191,6 +196,15 @@ void derive_pairs(const struct derive *d, int field, uint32_t user, const uint32
     const struct served *s = &d->served[field];
     if (s->pairs && user && user < d->ds->n_users)
         s->pairs(s, ids_of(s->user, user), items, n, ids);
+    else
+        memset(ids, 0, n * sizeof *ids);
+}
+
+void derive_pairs_at(const struct derive *d, int field, uint64_t row, const uint32_t *items, size_t n,
+                     uint32_t *ids) {
+    const struct served *s = &d->served[field];
+    if (s->pairs && row < d->ds->n_rows)
+        s->pairs(s, ids_of(s->user_rows, row), items, n, ids);
     else
         memset(ids, 0, n * sizeof *ids);
 }

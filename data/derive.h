@@ -39,5 +39,9 @@ int derive_pair(const struct derive *d, int field, uint32_t user, uint32_t item,
  * ask at once. */
 void derive_pairs(const struct derive *d, int field, uint32_t user, const uint32_t *items, size_t n,
                   uint32_t *ids);
+/* The same with the user's values as row `row` of the log has them (rows/), against the same state: zeros when there is no
+ * such row. */
+void derive_pairs_at(const struct derive *d, int field, uint64_t row, const uint32_t *items, size_t n,
+                     uint32_t *ids);
 
 #endif

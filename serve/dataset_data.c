@@ -19,15 +19,15 @@ static int find(const struct dataset *ds, const char *name, side_t side, struct 
     return (int)(f - ds->field);
 }
 
-/* Rows [first, first+n) of an entity table. */
-static int entity_rows(struct from_dataset *d, int field, uint32_t first, size_t n, struct batch_column *out,
-                       struct err *e) {
+/* Rows [first, first+n) of a field's table: c is its `entity` or its `rows`. */
+static int table_rows(struct from_dataset *d, int field, const struct column *c, uint64_t first, size_t n,
+                      struct batch_column *out, struct err *e) {
     const struct field *f = &d->ds->field[field];
     *out = (struct batch_column){0};
     if (f->type == VALUE_NUMBER) {
-        out->number = f->entity.number + first;
+        out->number = c->number + first;
     } else if (f->type == VALUE_ID) {
-        out->ids = f->entity.ids + first;
+        out->ids = c->ids + first;
     } else {
         if (d->room[field] < n + 1) {
             uint32_t *p = mem_realloc(d->offsets[field], d->room[field] * sizeof *p, (n + 1) * sizeof *p);
@@ -35,10 +35,9 @@ static int entity_rows(struct from_dataset *d, int field, uint32_t first, size_t
             d->offsets[field] = p;
             d->room[field] = n + 1;
         }
-        uint64_t base = f->entity.offsets[first];
-        for (size_t i = 0; i <= n; i++)
-            d->offsets[field][i] = (uint32_t)(f->entity.offsets[first + i] - base);
-        out->ids = f->entity.ids + base;
+        uint64_t base = c->offsets[first];
+        for (size_t i = 0; i <= n; i++) d->offsets[field][i] = (uint32_t)(c->offsets[first + i] - base);
+        out->ids = c->ids + base;
         out->offsets = d->offsets[field];
     }
     return 0;
@@ -48,7 +47,7 @@ static int user_column(void *self, const char *name, uint32_t user, struct batch
     struct from_dataset *d = self;
     int f = find(d->ds, name, SIDE_USER, e);
     if (f < 0) return ERR_INPUT;
-    return entity_rows(d, f, user < d->ds->n_users ? user : 0, 1, out, e);
+    return table_rows(d, f, &d->ds->field[f].entity, user < d->ds->n_users ? user : 0, 1, out, e);
 }
 
 static int item_column(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out,
@@ -56,7 +55,7 @@ static int item_column(void *self, const char *name, uint32_t first, size_t n, s
     struct from_dataset *d = self;
     int f = find(d->ds, name, SIDE_ITEM, e);
     if (f < 0) return ERR_INPUT;
-    return entity_rows(d, f, first, n, out, e);
+    return table_rows(d, f, &d->ds->field[f].entity, first, n, out, e);
 }
 
 static int pair_column(void *self, const char *name, uint32_t user, const uint32_t *items, size_t n,
@@ -65,6 +64,26 @@ static int pair_column(void *self, const char *name, uint32_t user, const uint32
     int f = find(d->ds, name, SIDE_PAIR, e);
     if (f < 0) return ERR_INPUT;
     derive_pairs(d->derive, f, user < d->ds->n_users ? user : 0, items, n, ids);
+    return 0;
+}
+
+static int user_column_at(void *self, const char *name, uint64_t moment, struct batch_column *out,
+                          struct err *e) {
+    struct from_dataset *d = self;
+    int f = find(d->ds, name, SIDE_USER, e);
+    if (f < 0) return ERR_INPUT;
+    if (moment > d->ds->n_rows)
+        return err_set(e, ERR_INPUT, "moment %llu: the log has %llu rows", (unsigned long long)moment,
+                       (unsigned long long)d->ds->n_rows);
+    return table_rows(d, f, &d->ds->field[f].rows, moment - 1, 1, out, e);
+}
+
+static int pair_column_at(void *self, const char *name, uint64_t moment, const uint32_t *items, size_t n,
+                          uint32_t *ids, struct err *e) {
+    struct from_dataset *d = self;
+    int f = find(d->ds, name, SIDE_PAIR, e);
+    if (f < 0) return ERR_INPUT;
+    derive_pairs_at(d->derive, f, moment - 1, items, n, ids);
     return 0;
 }
 
@@ -90,6 +109,13 @@ int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out
         release(d);
         return rc;
     }
-    *out = (struct serving_data){d, ds->n_items, user_column, item_column, pair_column, release};
+    *out = (struct serving_data){.self = d,
+                                 .n_items = ds->n_items,
+                                 .user = user_column,
+                                 .item = item_column,
+                                 .pair = pair_column,
+                                 .user_at = user_column_at,
+                                 .pair_at = pair_column_at,
+                                 .release = release};
     return 0;
 }

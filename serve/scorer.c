@@ -228,6 +228,13 @@ static int fetch(struct scorer *s, int reader, size_t first, size_t n, struct er
     return 0;
 }
 
+int scorer_pair_values(struct scorer *s, const char *name, size_t first, size_t n, uint32_t *ids,
+                       struct err *e) {
+    const struct request *r = s->r;
+    if (r->moment) return s->data.pair_at(s->data.self, name, r->moment, r->items + first, n, ids, e);
+    return s->data.pair(s->data.self, name, r->user, r->items + first, n, ids, e);
+}
+
 static int score_block(struct scorer *s, int worker, size_t first, size_t n, struct err *e) {
     const struct request *r = s->r;
     struct worker *w = &s->worker[worker];
@@ -238,7 +245,7 @@ static int score_block(struct scorer *s, int worker, size_t first, size_t n, str
         if (r->pair_ids)
             memcpy(ids, r->pair_ids[k] + first, n * sizeof *ids);
         else
-            TRY(s->data.pair(s->data.self, s->pair_column[k], r->user, r->items + first, n, ids, e));
+            TRY(scorer_pair_values(s, s->pair_column[k], first, n, ids, e));
     }
     for (size_t i = 0; i < n && s->item_column >= 0; i++)
         w->item[i] = s->fetch ? (uint32_t)(first + i) : r->items[first + i];
@@ -256,10 +263,15 @@ static void score_task(void *ctx, int block, int worker) {
     if (!atomic_exchange(&s->failed, 1)) s->err = e;
 }
 
-int scorer_user_stage(struct scorer *s, uint32_t user, struct err *e) {
+int scorer_user_stage(struct scorer *s, uint32_t user, uint64_t moment, struct err *e) {
     const struct cut *c = &s->cut;
-    for (int i = 0; i < c->user.n_columns; i++)
-        TRY(s->data.user(s->data.self, c->user.column[i].name, user, &s->user_col[i], e));
+    for (int i = 0; i < c->user.n_columns; i++) {
+        const char *name = c->user.column[i].name;
+        if (moment)
+            TRY(s->data.user_at(s->data.self, name, moment, &s->user_col[i], e));
+        else
+            TRY(s->data.user(s->data.self, name, user, &s->user_col[i], e));
+    }
     exec_forward(s->user, &(struct exec_slice){1, s->user_col}, 1);
     if (s->fused) return scorer_fused_user(s), 0;
     for (int k = 0; k < c->n_user; k++)
@@ -274,13 +286,15 @@ int scorer_score(struct scorer *s, const struct request *r, float *score, struct
         if (r->items[i] >= s->data.n_items)
             return err_set(e, ERR_INPUT, "candidate %zu is item %u, but there are only %u items", i,
                            r->items[i], s->data.n_items);
+    if (r->moment && (!s->data.user_at || !s->data.pair_at))
+        return err_set(e, ERR_INPUT, "a request has a moment, but there are no features of that time");
     s->r = r;
     s->score = score;
     s->missing = 0;
     s->failed = 0;
     if (s->fetch) TRY(reserve(s, r->n, e));
     if (s->fetch && !store_is_local(s->store)) TRY(fetch(s, 0, 0, r->n, e));
-    TRY(scorer_user_stage(s, r->user, e));
+    TRY(scorer_user_stage(s, r->user, r->moment, e));
     s->now = s->fused ? scorer_fused_block_size(s, r->n) : s->block;
     int blocks = (int)((r->n + s->now - 1) / s->now);
     pool_run(blocks > 1 ? s->pool : NULL, blocks, score_task, s);
@@ -341,7 +355,7 @@ int scorer_towers(const struct scorer *s, struct scorer_towers *out, struct err 
 int scorer_user_vector(struct scorer *s, uint32_t user, float *out, struct err *e) {
     struct scorer_towers t = {0};
     TRY(scorer_towers(s, &t, e));
-    TRY(scorer_user_stage(s, user, e));
+    TRY(scorer_user_stage(s, user, 0, e));
     memcpy(out, exec_value(s->user, s->cut.user_node[0]).p, t.dim * sizeof *out);
     return 0;
 }

@@ -36,6 +36,11 @@ struct serving_data {
     /* Ids of pair column `name` for a user and n items. */
     int (*pair)(void *self, const char *name, uint32_t user, const uint32_t *items, size_t n, uint32_t *ids,
                 struct err *e);
+    /* The same with the user's values as they were at a moment (see struct request). Both may be NULL: then requests have
+     * none. */
+    int (*user_at)(void *self, const char *name, uint64_t moment, struct batch_column *out, struct err *e);
+    int (*pair_at)(void *self, const char *name, uint64_t moment, const uint32_t *items, size_t n,
+                   uint32_t *ids, struct err *e);
     void (*release)(void *self);
 };
 int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out, struct err *e);
@@ -73,6 +78,9 @@ struct request {
     /* Pair columns already computed, in the order of scorer_pair_columns(): [k][n] ids; NULL: computed live
      * by serving_data. */
     const uint32_t *const *pair_ids;
+    /* 0: the user's values are those of users/, as of the end of training and validation. Otherwise 1 + a row of the log,
+     * one of this user's: they are those of that row, as they were when it was logged. */
+    uint64_t moment;
 };
 
 struct scorer;

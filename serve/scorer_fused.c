@@ -43,7 +43,7 @@ static int observe(struct scorer *s, struct fused_work *w, const uint32_t **colu
         size_t missing = 0;
         for (int c = 0; c < s->cut.pair.n_columns; c++)
             at[c] = c == s->item_column ? t->item + i : column[c] ? column[c] + i : NULL;
-        if (!i || t->user[i] != t->user[i - 1]) TRY(scorer_user_stage(s, t->user[i], e));
+        if (!i || t->user[i] != t->user[i - 1]) TRY(scorer_user_stage(s, t->user[i], 0, e));
         if (s->fetch) TRY(store_get(s->store, 0, t->item + i, 1, record, &found, &missing, e));
         fused_observe(s->fused, w, &(struct fused_rows){1, at, s->base, record, (size_t)s->cut.item_width},
                       &score, ranges);
@@ -145,8 +145,7 @@ int scorer_fused_block(struct scorer *s, int worker, size_t first, size_t n, str
     for (int k = 0; k < s->n_pair; k++) {
         uint32_t *ids = w->ids + (size_t)k * s->block;
         w->at[s->pair_at[k]] = r->pair_ids ? r->pair_ids[k] + first : ids;
-        if (!r->pair_ids)
-            TRY(s->data.pair(s->data.self, s->pair_column[k], r->user, r->items + first, n, ids, e));
+        if (!r->pair_ids) TRY(scorer_pair_values(s, s->pair_column[k], first, n, ids, e));
     }
     if (s->item_column >= 0) w->at[s->item_column] = r->items + first;
     fused_run(s->fused, w->fused,

@@ -48,7 +48,10 @@ struct scorer {
 
 /* The table of records in the pair program; NULL: there is none. */
 const struct param *scorer_records(const struct scorer *s);
-int scorer_user_stage(struct scorer *s, uint32_t user, struct err *e);
+int scorer_user_stage(struct scorer *s, uint32_t user, uint64_t moment, struct err *e);
+/* The ids of a pair column for candidates [first, first + n) of the request under way. */
+int scorer_pair_values(struct scorer *s, const char *name, size_t first, size_t n, uint32_t *ids,
+                       struct err *e);
 
 /* Sets s->fused where the pair program is a chain, and s->block. An error when a lower precision is asked for that the
  * model cannot be served in. */

@@ -5,6 +5,8 @@
  *     TRY(closed_warm_up(&server, &clock, 50, 20, &number, &w, e));     until two windows of 50 are alike
  *     int64_t took;
  *     TRY(closed_one(&server, &clock, number++, &took, e));
+ *
+ * Points that take turns: bench/run/rounds.h.
  */
 #ifndef PRERANK_BENCH_LOAD_CLOSED_H
 #define PRERANK_BENCH_LOAD_CLOSED_H

@@ -7,7 +7,7 @@
 enum { LEAD_NS = 2000000, HALF_BLOCKS = 10 }; /* the schedule begins a little later than now */
 
 int open_begin(struct open_loop *o, const struct load_server *s, const struct load_clock *c,
-               const struct schedule *schedule, uint64_t first, struct err *e) {
+               const struct arrivals *schedule, uint64_t first, struct err *e) {
     *o = (struct open_loop){.server = *s, .clock = *c, .schedule = schedule, .first = first};
     size_t bytes = (schedule->n + 1) * sizeof(int64_t);
     o->latency = mem_calloc(1, bytes); /* touched now, not while the clock runs */

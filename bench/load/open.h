@@ -20,21 +20,21 @@
  */
 #ifndef PRERANK_BENCH_LOAD_OPEN_H
 #define PRERANK_BENCH_LOAD_OPEN_H
+#include "bench/load/arrivals.h"
 #include "bench/load/samples.h"
-#include "bench/load/schedule.h"
 #include "bench/load/server.h"
 
 struct open_loop {
     struct load_server server;
     struct load_clock clock;
-    const struct schedule *schedule; /* the caller's */
+    const struct arrivals *schedule; /* the caller's */
     uint64_t first;                  /* number of the first request */
     int64_t start, free_at;          /* of the schedule; of the server */
     size_t n;                        /* answered */
     int64_t *latency, *service, *lag;
 };
 int open_begin(struct open_loop *o, const struct load_server *s, const struct load_clock *c,
-               const struct schedule *schedule, uint64_t first, struct err *e);
+               const struct arrivals *schedule, uint64_t first, struct err *e);
 /* Answers the requests up to the n-th of the schedule. */
 int open_until(struct open_loop *o, size_t n, struct err *e);
 void open_release(struct open_loop *o); /* a zeroed struct is fine */

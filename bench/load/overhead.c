@@ -24,9 +24,9 @@ static int closed(const struct load_server *s, const struct load_clock *c, struc
 
 static int open_load(const struct load_server *s, const struct load_clock *c, struct overhead *out,
                      struct err *e) {
-    struct schedule schedule;
+    struct arrivals schedule;
     struct open_loop run = {.n = 0};
-    int rc = schedule_poisson(rate, OPEN, seed, &schedule, e);
+    int rc = arrivals_poisson(rate, OPEN, seed, &schedule, e);
     if (!rc) rc = open_begin(&run, s, c, &schedule, 0, e);
     if (!rc) rc = open_until(&run, schedule.n, e);
     if (!rc) {
@@ -37,7 +37,7 @@ static int open_load(const struct load_server *s, const struct load_clock *c, st
         out->open_p99 = (double)stat_percentile_ns(run.latency, run.n, 0.99);
     }
     open_release(&run);
-    schedule_release(&schedule);
+    arrivals_release(&schedule);
     return rc;
 }
 

@@ -27,6 +27,7 @@ static int answer_scorer(void *self, uint64_t number, struct err *e) {
     struct scorer_server *s = self;
     const struct request r = requests_at(s->requests, (size_t)number);
     int rc = scorer_score(s->scorer, &r, s->score, e);
+    s->missing += scorer_missing(s->scorer);
     scorer_top(s->score, r.n, s->topk < r.n ? s->topk : r.n, s->order);
     return rc;
 }

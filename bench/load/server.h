@@ -35,6 +35,7 @@ struct scorer_server {
     size_t topk;
     float *score;
     uint32_t *order;
+    uint64_t missing; /* candidates so far that the store did not have */
 };
 struct load_server server_scorer(struct scorer_server *s);
 

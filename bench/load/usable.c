@@ -58,8 +58,8 @@ static int probe(struct search *s, double rate, bool whole, bool *within) {
     double want = rate * s->o->seconds;
     size_t most = want < LEAST ? LEAST : want > MOST ? MOST : (size_t)want, skip = most / 10;
     open_release(&u->run);
-    schedule_release(&u->schedule);
-    TRY(schedule_poisson(rate, most + skip, s->o->seed + (uint64_t)u->probes, &u->schedule, s->e));
+    arrivals_release(&u->schedule);
+    TRY(arrivals_poisson(rate, most + skip, s->o->seed + (uint64_t)u->probes, &u->schedule, s->e));
     TRY(open_begin(&u->run, &s->server, &s->clock, &u->schedule, *s->number, s->e));
     u->probes++;
     /* a short probe fills the queue in the tenth of what it will have been: looks begin there */
@@ -81,8 +81,9 @@ static int probe(struct search *s, double rate, bool whole, bool *within) {
 static int bracket(struct search *s, double first, double *pass, double *fail) {
     bool within;
     *pass = *fail = 0;
-    double rate = first;
-    for (int i = 0; i < HALVINGS && !(*pass > 0); i++, rate /= 2) {
+    double rate = 2 * first;
+    for (int i = 0; i < HALVINGS && !(*pass > 0); i++) {
+        rate /= 2;
         TRY(probe(s, rate, false, &within));
         if (within)
             *pass = rate;
@@ -113,9 +114,10 @@ static int bisect(struct search *s, double *pass, double *fail) {
  * above it at all; where one does not hold, the bracket moves over it, in growing steps. */
 static int confirm(struct search *s, double *pass, double *fail) {
     const double near = 1 + 1.001 * s->o->tolerance;
-    double step = s->o->tolerance;
+    double step = s->o->tolerance / 2;
     bool within;
-    for (int i = 0; i < REPEATS; i++, step *= 2) {
+    for (int i = 0; i < REPEATS; i++) {
+        step *= 2;
         TRY(probe(s, *fail, true, &within));
         if (decide(s->u, s->o->limit_ns) < 0) {
             *pass = *fail;
@@ -162,5 +164,5 @@ int usable_find(const struct load_server *s, const struct load_clock *c, const s
 
 void usable_release(struct usable *u) {
     open_release(&u->run);
-    schedule_release(&u->schedule);
+    arrivals_release(&u->schedule);
 }

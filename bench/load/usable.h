@@ -36,7 +36,7 @@ struct usable {
     int probes;
     bool confirmed;
     double late_share; /* of the confirming run */
-    struct schedule schedule;
+    struct arrivals schedule;
     struct open_loop run; /* the confirming run, or the last one */
     size_t skip;          /* its requests that do not count */
     struct open_summary summary;

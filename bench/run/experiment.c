@@ -335,6 +335,7 @@ static void read_measure(struct reader *r) {
     const struct conf *map = conf_get(r->x->root, "measure");
     read_options(r, measure_opts, m, map, "measure", NULL, 0);
     check_stores(r, map ? map : r->x->root);
+    experiment_check_loads(r->x, map ? map : r->x->root, r->p);
     for (int i = 0; i < m->candidates.n; i++)
         for (int k = 0; k < i; k++)
             if (m->candidates.v[i] == m->candidates.v[k])

@@ -42,8 +42,16 @@ struct train_options {
 #define TRAIN_TABLE_MAX 48
 void train_table(struct opt out[TRAIN_TABLE_MAX]);
 
+enum { LOAD_CLOSED, LOAD_OPEN, LOAD_USABLE };
 struct measure_options {
     struct opt_ints candidates;
+    char candidates_from[OPT_TEXT_MAX]; /* as spread.h reads it; "": none */
+    struct opt_ints load;
+    struct opt_doubles offered_qps, utilisation;
+    double open_seconds, probe_seconds, probe_tolerance;
+    char ranker[OPT_TEXT_MAX]; /* a variant's id; "": the best */
+    int64_t recall_k, recall_m, recall_candidates, recall_requests;
+    struct opt_ints cascade_k;
     int64_t requests, warmup, turn, threads, topk;
     double min_seconds, seconds, limit_ms;
     struct opt_ints precision, store; /* members of precision_names and store_kind_names */
@@ -95,6 +103,9 @@ int experiment_load(const char *path, const char *const *settings, size_t n_sett
 void experiment_release(struct experiment *x);
 /* Builds each variant on each feature subset, as far as that goes before the data is prepared. */
 int experiment_check_models(struct experiment *x, struct problems *p);
+
+/* experiment_loads.c: what of `measure:` does not fit together, or does not fit the variants. */
+void experiment_check_loads(const struct experiment *x, const struct conf *at, struct problems *p);
 
 /* As resolved: every option with its value. New references or NULL. */
 json_t *experiment_json(const struct experiment *x);

@@ -36,6 +36,7 @@ void train_table(struct opt out[TRAIN_TABLE_MAX]) {
     *to = (struct opt)OPT_END;
 }
 
+static const char *const load_names[] = {"closed", "open", "usable", NULL};
 const struct opt measure_opts[] = {
     OPT_INTS(struct measure_options, candidates, "100,1000", 1, 1 << 24,
              "candidates of a request: one point each; [] measures nothing"),
@@ -64,6 +65,36 @@ const struct opt measure_opts[] = {
              "redis: HOST:PORT, such as 127.0.0.1:6379; it must be running"),
     OPT_INT(struct measure_options, store_timeout_ms, "1000", 1, 3600000,
             "redis: longest wait for a connection or an answer"),
+    OPT_TEXT(struct measure_options, candidates_from, "",
+             "one more point, whose requests differ in size: uniform:500:1500 or lognormal:500:0.6 (median, "
+             "sigma)"),
+    OPT_ENUMS(struct measure_options, load, "closed", load_names,
+              "closed: peak throughput, and always there; open: requests at planned random times; usable: "
+              "the largest "
+              "such rate that keeps to limit_ms"),
+    OPT_DOUBLES(struct measure_options, offered_qps, "", 0.001, 1e7,
+                "open: requests a second; empty: `utilisation` of what each point can do"),
+    OPT_DOUBLES(struct measure_options, utilisation, "0.5,0.8", 0.001, 2,
+                "open: shares of the rate that a point reaches without a pause"),
+    OPT_DOUBLE(struct measure_options, open_seconds, "2", 0.001, 1e6,
+               "open: of a run that count, after a tenth of it that does not"),
+    OPT_DOUBLE(struct measure_options, probe_seconds, "1", 0.001, 1e6, "usable: of one rate, at most"),
+    OPT_DOUBLE(struct measure_options, probe_tolerance, "0.03", 0.001, 1,
+               "usable: how near, relatively, the rates that pass and fail must come"),
+    OPT_TEXT(struct measure_options, ranker, "",
+             "id of the variant that all models are held against; default: of those that are no two-towers "
+             "the one "
+             "with the best validation GAUC"),
+    OPT_INT(struct measure_options, recall_k, "100", 1, 1 << 24,
+            "ranker_recall: candidates that the pre-ranker keeps"),
+    OPT_INT(struct measure_options, recall_m, "10", 1, 1 << 24,
+            "ranker_recall: of the ranker's best so many"),
+    OPT_INT(struct measure_options, recall_candidates, "1000", 1, 1 << 24,
+            "ranker_recall and cascade: candidates of a request"),
+    OPT_INT(struct measure_options, recall_requests, "300", 0, 1000000,
+            "ranker_recall and cascade: requests, at most one a user; 0: neither"),
+    OPT_INTS(struct measure_options, cascade_k, "10,20,50,100,200,500,1000", 1, 1 << 24,
+             "cascade: candidates that the pre-ranker keeps for the ranker"),
     OPT_END};
 
 const struct opt experiment_opts[] = {

@@ -2,7 +2,6 @@
 #include "base/progress.h"
 #include "bench/run/measure_rows.h"
 #include "bench/run/requests.h"
-#include "bench/run/rounds.h"
 #include "bench/run/served.h"
 #include "nn/vec.h"
 #include <string.h>
@@ -10,96 +9,108 @@
 struct measure {
     const struct sweep *s;
     const struct measure_options *o;
-    const struct machine *machine;
     struct pool *pool;
     struct arena arena;
     struct serving_data data;
     bool has_data;
     struct served_set served;
+    int n_requests;
     struct requests *requests; /* one for each number of candidates */
+    const char **spread;       /* of each; "" for a fixed number */
     int n_points;
     struct point *point;
-    struct round_point **round; /* [n_points]: those of the points */
-    struct scorer **scorer;     /* [n_points] */
     float *score;
     uint32_t *order;
+    struct measured_list rows;
+    struct load_clock clock;
     struct err *e;
 };
 
 static const uint64_t request_seed = 1;
 enum { REQUEST_BYTES_MAX = 256 << 20 }; /* of one number of candidates; requests repeat from there on */
 
+static int draw(struct measure *m, const struct spread *size, const char *text) {
+    size_t room = (size_t)(REQUEST_BYTES_MAX / (spread_mean(size) * sizeof(uint32_t))),
+           want = (size_t)m->o->requests;
+    if (want > room) want = room ? room : 1;
+    m->spread[m->n_requests] = text;
+    return requests_draw(m->s->ds, size, want, request_seed, &m->requests[m->n_requests++], m->e);
+}
+
 static int draw_requests(struct measure *m) {
-    int n = m->o->candidates.n;
-    size_t most = 0;
-    m->requests = arena_alloc(&m->arena, (size_t)n * sizeof *m->requests);
-    if (!m->requests) return err_nomem(m->e, 0);
-    for (int k = 0; k < n; k++) {
-        size_t candidates = (size_t)m->o->candidates.v[k];
-        size_t room = REQUEST_BYTES_MAX / (candidates * sizeof(uint32_t)), want = (size_t)m->o->requests;
-        if (candidates > most) most = candidates;
-        if (want > room) want = room ? room : 1;
-        TRY(requests_draw(m->s->ds, candidates, want, request_seed, &m->requests[k], m->e));
+    size_t n = (size_t)m->o->candidates.n + 1, most = 0;
+    m->requests = arena_alloc(&m->arena, n * sizeof *m->requests);
+    m->spread = arena_alloc(&m->arena, n * sizeof *m->spread);
+    if (!m->requests || !m->spread) return err_nomem(m->e, n * sizeof *m->requests);
+    for (int k = 0; k < m->o->candidates.n; k++) {
+        const struct spread size = spread_fixed((size_t)m->o->candidates.v[k]);
+        TRY(draw(m, &size, ""));
     }
+    if (*m->o->candidates_from) {
+        struct spread size;
+        TRY(spread_read(m->o->candidates_from, &size, m->e));
+        TRY(draw(m, &size, m->o->candidates_from));
+    }
+    for (int k = 0; k < m->n_requests; k++)
+        if (m->requests[k].most > most) most = m->requests[k].most;
     m->score = arena_alloc(&m->arena, most * sizeof *m->score);
     m->order = arena_alloc(&m->arena, most * sizeof *m->order);
     return m->score && m->order ? 0 : err_nomem(m->e, most * sizeof *m->score);
 }
 
+static void add_point(struct measure *m, const struct served *v, int requests) {
+    const struct sweep_model *model = &m->s->model[v->model];
+    struct point *p = &m->point[m->n_points++];
+    *p = (struct point){.variant = model->variant->id,
+                        .features = model->subset->name,
+                        .precision = v->precision,
+                        .store = v->store,
+                        .spread = m->spread[requests],
+                        .requests = &m->requests[requests],
+                        .threads = pool_threads(m->pool),
+                        .cost = scorer_cost(v->scorer),
+                        .scorer = {.scorer = v->scorer,
+                                   .requests = &m->requests[requests],
+                                   .topk = (size_t)m->o->topk,
+                                   .score = m->score,
+                                   .order = m->order}};
+    p->server = server_scorer(&p->scorer);
+    p->round.name = p->variant;
+}
+
 static int add_points(struct measure *m) {
-    size_t most = (size_t)m->served.n * (size_t)m->o->candidates.n + 1;
+    size_t most = (size_t)m->served.n * (size_t)m->n_requests + 1;
     m->point = arena_alloc(&m->arena, most * sizeof *m->point);
-    m->scorer = arena_alloc(&m->arena, most * sizeof *m->scorer);
-    m->round = arena_alloc(&m->arena, most * sizeof *m->round);
-    if (!m->point || !m->scorer || !m->round) return err_nomem(m->e, most * sizeof *m->point);
-    for (int i = 0; i < m->served.n; i++) {
-        const struct served *v = &m->served.v[i];
-        const struct sweep_model *model = &m->s->model[v->model];
-        for (int k = 0; k < m->o->candidates.n; k++) {
-            struct point *p = &m->point[m->n_points];
-            *p = (struct point){.variant = model->variant->id,
-                                .features = model->subset->name,
-                                .precision = v->precision,
-                                .store = v->store,
-                                .candidates = (size_t)m->o->candidates.v[k],
-                                .requests = &m->requests[k],
-                                .threads = pool_threads(m->pool),
-                                .cost = scorer_cost(v->scorer)};
-            p->round.name = p->variant;
-            m->round[m->n_points] = &p->round;
-            m->scorer[m->n_points++] = v->scorer;
-        }
-    }
+    if (!m->point) return err_nomem(m->e, most * sizeof *m->point);
+    for (int i = 0; i < m->served.n; i++)
+        for (int k = 0; k < m->n_requests; k++) add_point(m, &m->served.v[i], k);
     return 0;
 }
 
-/* ---- the loop ---- */
+/* ---- the closed loop ---- */
 
 static int ask(void *ctx, int point, bool counts, int64_t *took_ns, struct err *e) {
     struct measure *m = ctx;
     struct point *p = &m->point[point];
-    const struct request r = requests_at(p->requests, p->at++);
-    size_t k = (size_t)m->o->topk;
-    int64_t start = clock_ns();
-    int rc = scorer_score(m->scorer[point], &r, m->score, e);
-    scorer_top(m->score, r.n, k < r.n ? k : r.n, m->order);
-    *took_ns = clock_ns() - start;
-    if (counts) p->missing += scorer_missing(m->scorer[point]);
-    return rc;
+    TRY(closed_one(&p->server, &m->clock, p->number++, took_ns, e));
+    if (counts) p->missing += scorer_missing(p->scorer.scorer);
+    return 0;
 }
 
-static int run_points(struct measure *m) {
-    struct rounds r = {.title = "measuring",
-                       .o = rounds_of(m->o),
-                       .point = m->round,
-                       .n = m->n_points,
-                       .ask = ask,
-                       .ctx = m};
-    return rounds_run(&r, m->e);
+static int run_closed(struct measure *m) {
+    struct round_point **p = arena_alloc(&m->arena, ((size_t)m->n_points + 1) * sizeof *p);
+    if (!p) return err_nomem(m->e, (size_t)m->n_points * sizeof *p);
+    for (int i = 0; i < m->n_points; i++) p[i] = &m->point[i].round;
+    struct rounds r = {
+        .title = "measuring", .o = rounds_of(m->o), .point = p, .n = m->n_points, .ask = ask, .ctx = m};
+    TRY(rounds_run(&r, m->e));
+    for (int i = 0; i < m->n_points; i++) TRY(measured_closed(&m->rows, &m->point[i], m->o->limit_ms, m->e));
+    return 0;
 }
 
 static int prepare(struct measure *m) {
     gemm_single_threaded();
+    m->clock = clock_real();
     TRY(serving_data_from_dataset(m->s->ds, &m->data, m->e));
     m->has_data = true;
     TRY(served_open(m->s, &m->data, m->pool, &m->served, m->e));
@@ -109,7 +120,8 @@ static int prepare(struct measure *m) {
 
 static void release(struct measure *m) {
     for (int i = 0; i < m->n_points; i++) samples_release(&m->point[i].round.got);
-    for (int k = 0; m->requests && k < m->o->candidates.n; k++) requests_release(&m->requests[k]);
+    measured_release(&m->rows);
+    for (int k = 0; k < m->n_requests; k++) requests_release(&m->requests[k]);
     served_release(&m->served);
     if (m->has_data && m->data.release) m->data.release(m->data.self);
     arena_release(&m->arena);
@@ -117,10 +129,11 @@ static void release(struct measure *m) {
 
 int measure_run(const struct sweep *s, const struct machine *machine, struct pool *pool, struct err *e) {
     struct err own = ERR_INIT;
-    struct measure m = {.s = s, .o = &s->x->measure, .machine = machine, .pool = pool, .e = e ? e : &own};
+    struct measure m = {.s = s, .o = &s->x->measure, .pool = pool, .e = e ? e : &own};
     int rc = m.o->candidates.n ? prepare(&m) : 0; /* nothing to measure: tables without rows */
-    if (!rc) rc = run_points(&m);
-    if (!rc) rc = measure_write(s->dir, m.point, m.n_points, machine, m.e);
+    if (!rc) rc = run_closed(&m);
+    if (!rc) rc = measure_open_loads(m.point, m.n_points, m.o, &m.rows, m.e);
+    if (!rc) rc = measure_write(s->dir, &m.rows, machine, m.e);
     release(&m);
     return rc;
 }

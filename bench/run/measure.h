@@ -1,21 +1,18 @@
-/* measure.h: response times and throughput of the trained models, in a closed loop: one client that sends its
- * next request when it has the answer.
+/* measure.h: response times and throughput of the trained models under the loads of bench/load/.
  *
  *     TRY(measure_run(&sweep, &machine, pool, e));          writes compute.csv and latency.csv
  *
  * A point is a model (the weights of the first seed that trained) in a precision, with its item records in a
- * store (served.h), and a number of candidates. What is timed is one request: the user stage, the item records
- * fetched, the pair features computed live, the pair stage, and the choice of the best `topk`. Requests are drawn before (requests.h), and all points of one number of candidates answer the same
- * ones.
+ * store (served.h), and a number of candidates. What is timed is one request: the user stage, the item
+ * records fetched, the pair features computed live, the pair stage, and the choice of the best `topk`.
+ * Requests are drawn before (requests.h), and all points of one number of candidates answer the same ones.
  *
- * Points take turns (rounds.h). Percentiles come from all counted
- * samples, and are left empty where the samples cannot carry a 95 % interval. Verdicts:
- * - ok
- * - unstable: the medians of the first and the second half differ by more than 5 %, and their 95 % intervals do
- *   not overlap: the machine changed under the measurement
- * - insufficient samples: too few requests for p99 (raise measure.requests or measure.seconds)
- * - items missing: the store did not have a record of every candidate, so less was computed than was asked for
- * floor_us is the roofline of machine.h for the request's FLOPs and bytes; it knows of no network.
+ * closed: points take turns (rounds.h).
+ * open:   each point in turn: warm-up until two windows are alike, then requests at the times of a Poisson schedule.
+ * usable: the largest such rate that keeps to `limit_ms` (usable.h).
+ * Percentiles come from all counted samples, and are left empty where the samples cannot carry a 95 % interval.
+ * Verdicts: samples.h and open.h. floor_us is the roofline of machine.h for the request's FLOPs and bytes; it
+ * knows of no network.
  */
 #ifndef PRERANK_BENCH_MEASURE_H
 #define PRERANK_BENCH_MEASURE_H

@@ -1,121 +1,152 @@
 #include "bench/run/measure_rows.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "bench/results.h"
-#include "bench/run/measure.h"
 #include "metrics/stats.h"
 #include <math.h>
-#include <string.h>
 
-static const char load[] = "closed";
-
-struct percentile { /* in us; NaN where the samples do not carry it */
-    double at, interval[2];
-};
-
-static struct percentile percentile(const struct point *p, double q) {
-    struct percentile out;
-    out.at = samples_percentile_us(p->round.got.v, p->round.got.n, q, out.interval);
-    return out;
+struct measured *measured_add(struct measured_list *l, const struct point *p, const char *load,
+                              struct err *e) {
+    if (l->n == l->room) {
+        int room = l->room ? 2 * l->room : 16;
+        struct measured *v = mem_realloc(l->v, (size_t)l->room * sizeof *v, (size_t)room * sizeof *v);
+        if (!v) {
+            err_nomem(e, (size_t)room * sizeof *v);
+            return NULL;
+        }
+        l->v = v;
+        l->room = room;
+    }
+    const double none = (double)NAN;
+    l->v[l->n] = (struct measured){.point = p,
+                                   .load = load,
+                                   .offered_qps = none,
+                                   .qps = none,
+                                   .service_us = none,
+                                   .wait_us = none,
+                                   .lag_p99_us = none,
+                                   .utilisation = none};
+    return &l->v[l->n++];
 }
 
-static void names(struct csv_line *l, const struct point *p) {
+void measured_release(struct measured_list *l) {
+    for (int i = 0; i < l->n; i++) samples_release(&l->v[i].took);
+    mem_free(l->v);
+    *l = (struct measured_list){0};
+}
+
+int measured_closed(struct measured_list *l, struct point *p, double limit_ms, struct err *e) {
+    struct measured *r = measured_add(l, p, "closed", e);
+    if (!r) return ERR_INPUT;
+    r->qps = rounds_qps(&p->round);
+    r->took = p->round.got;
+    p->round.got = (struct samples){0};
+    r->missing = p->missing;
+    r->limit_us = limit_ms * 1e3;
+    TRY(samples_verdict(r->took.v, r->took.n, &r->verdict, e));
+    if (r->missing) r->verdict = VERDICT_MISSING;
+    return 0;
+}
+
+static void names(struct csv_line *l, const struct point *p, const char *load) {
     csv_text(l, p->variant);
     csv_text(l, p->features);
     csv_text(l, p->precision);
     csv_text(l, p->store);
-    csv_int(l, (int64_t)p->candidates);
+    csv_int(l, (int64_t)llround(p->requests->mean));
     csv_int(l, p->threads);
     csv_text(l, load);
 }
 
 void measure_names(FILE *out, const struct point *p) {
     struct csv_line l = {.f = out};
-    names(&l, p);
+    names(&l, p, "closed");
     csv_end(&l);
 }
 
 static double floor_us(const struct point *p, const struct machine *m) {
     const struct scorer_cost *c = &p->cost;
-    double n = (double)p->candidates;
+    double n = p->requests->mean;
     return machine_floor_us(m, c->flops_per_request + n * c->flops_per_candidate,
                             c->weight_bytes + n * c->bytes_per_candidate,
                             c->weight_bytes + (double)c->item_store_bytes);
 }
 
-static void compute_row(struct csv_line *l, const struct point *p, enum verdict v, const struct machine *m) {
-    const struct percentile p50 = percentile(p, 0.5), p95 = percentile(p, 0.95), p99 = percentile(p, 0.99),
-                            p999 = percentile(p, 0.999);
-    double qps = rounds_qps(&p->round);
-    names(l, p);
-    csv_text(l, ""); /* offered_qps: a closed loop offers what it gets */
-    csv_num(l, qps);
-    csv_num(l, qps * (double)p->candidates);
-    csv_num(l, p50.at);
-    csv_num(l, p95.at);
-    csv_num(l, p99.at);
-    csv_num(l, p999.at);
-    csv_int(l, (int64_t)p->round.got.n);
+static double late_share(const struct measured *r) {
+    size_t late = 0;
+    if (!(r->limit_us > 0) || !r->took.n) return (double)NAN;
+    for (size_t i = 0; i < r->took.n; i++) late += (double)r->took.v[i] / 1e3 > r->limit_us;
+    return (double)late / (double)r->took.n;
+}
+
+static void compute_row(struct csv_line *l, const struct measured *r, const struct machine *m) {
+    const struct point *p = r->point;
+    static const double percentile[] = {0.5, 0.95, 0.99, 0.999};
+    double at[4], interval[4][2];
+    for (int i = 0; i < 4; i++)
+        at[i] = samples_percentile_us(r->took.v, r->took.n, percentile[i], interval[i]);
+    names(l, p, r->load);
+    csv_num(l, r->offered_qps);
+    csv_num(l, r->qps);
+    csv_num(l, r->qps * p->requests->mean);
+    for (int i = 0; i < 4; i++) csv_num(l, at[i]);
+    csv_int(l, (int64_t)r->took.n);
     csv_num(l, p->cost.flops_per_candidate);
     csv_num(l, p->cost.bytes_per_candidate);
     csv_num(l, p->cost.flops_per_request);
     csv_num(l, floor_us(p, m));
-    csv_text(l, verdict_name(v));
-    csv_num(l, p50.interval[0]);
-    csv_num(l, p50.interval[1]);
-    csv_num(l, p99.interval[0]);
-    csv_num(l, p99.interval[1]);
-    csv_num(l, samples_mean_us(&p->round.got));
-    csv_int(l, (int64_t)p->missing);
+    csv_text(l, verdict_name(r->verdict));
+    csv_num(l, interval[0][0]);
+    csv_num(l, interval[0][1]);
+    csv_num(l, interval[2][0]);
+    csv_num(l, interval[2][1]);
+    csv_num(l, samples_mean_us(&r->took));
+    csv_int(l, (int64_t)r->missing);
+    csv_num(l, r->service_us);
+    csv_num(l, r->wait_us);
+    csv_num(l, r->lag_p99_us);
+    csv_num(l, r->utilisation);
+    csv_num(l, r->limit_us > 0 ? r->limit_us / 1e3 : (double)NAN);
+    csv_num(l, late_share(r));
+    csv_text(l, p->spread);
     csv_end(l);
 }
 
 /* Whole percentiles, then 99.5 and 99.9, as far as the samples carry them; 0 and 100 are the extremes seen.
  */
-static void latency_rows(FILE *f, const struct point *p) {
+static void latency_rows(FILE *f, const struct measured *r) {
     static const double tail[] = {99.5, 99.9};
-    for (int i = 0; i <= 102 && p->round.got.n; i++) {
+    const struct samples *s = &r->took;
+    for (int i = 0; i <= 102 && s->n; i++) {
         double q = i < 100 ? i : i < 102 ? tail[i - 100] : 100;
-        double us = percentile(p, q / 100).at;
-        if (i == 0) us = (double)p->round.got.v[0] / 1e3;
-        if (i == 102) us = (double)p->round.got.v[p->round.got.n - 1] / 1e3;
+        double us = i ? samples_percentile_us(s->v, s->n, q / 100, NULL) : (double)s->v[0] / 1e3;
+        if (i == 102) us = (double)s->v[s->n - 1] / 1e3;
         if (isnan(us)) continue;
         struct csv_line l = {.f = f};
-        names(&l, p);
+        names(&l, r->point, r->load);
         csv_num(&l, q);
         csv_num(&l, us);
+        csv_num(&l, r->offered_qps);
         csv_end(&l);
     }
 }
 
-static int write_compute(const char *dir, struct point *p, int n, const struct machine *m, struct err *e) {
+int measure_write(const char *dir, struct measured_list *l, const struct machine *m, struct err *e) {
     char path[1024];
     struct file_out o;
+    for (int i = 0; i < l->n; i++) stat_sort_ns(l->v[i].took.v, l->v[i].took.n);
     TRY(file_join(path, sizeof path, dir, "compute.csv", e));
     TRY(file_begin(&o, path, e));
     fprintf(o.f, "%s\n", RESULTS_COMPUTE_COLUMNS);
-    for (int i = 0; i < n; i++) {
-        enum verdict v;
-        int rc = samples_verdict(p[i].round.got.v, p[i].round.got.n, &v, e);
-        if (rc) {
-            file_abort(&o);
-            return rc;
-        }
-        if (p[i].missing) v = VERDICT_MISSING;
-        stat_sort_ns(p[i].round.got.v, p[i].round.got.n);
-        struct csv_line l = {.f = o.f};
-        compute_row(&l, &p[i], v, m);
+    for (int i = 0; i < l->n; i++) {
+        struct csv_line line = {.f = o.f};
+        compute_row(&line, &l->v[i], m);
     }
-    return file_commit(&o, e);
-}
-
-int measure_write(const char *dir, struct point *p, int n, const struct machine *m, struct err *e) {
-    char path[1024];
-    struct file_out o;
-    TRY(write_compute(dir, p, n, m, e));
+    TRY(file_commit(&o, e));
     TRY(file_join(path, sizeof path, dir, "latency.csv", e));
     TRY(file_begin(&o, path, e));
     fprintf(o.f, "%s\n", RESULTS_LATENCY_COLUMNS);
-    for (int i = 0; i < n; i++) latency_rows(o.f, &p[i]);
+    for (int i = 0; i < l->n; i++) latency_rows(o.f, &l->v[i]);
     return file_commit(&o, e);
 }

@@ -43,7 +43,14 @@ static void sort_by_user(struct draw *d) {
     }
 }
 
-static void draw_items(struct draw *d, uint32_t number, uint32_t user, uint32_t *item, size_t want) {
+static bool clicked(const struct draw *d, uint32_t user, uint32_t item) {
+    for (uint64_t i = d->first[user]; i < d->first[user + 1]; i++)
+        if (d->ds->item[d->row[i]] == item && d->ds->label[d->row[i]]) return true;
+    return false;
+}
+
+/* Distinct items that this user was shown, then drawn ones; returns how many of the first kind. */
+static size_t draw_items(struct draw *d, uint32_t number, uint32_t user, uint32_t *item, size_t want) {
     const struct dataset *ds = d->ds;
     uint64_t begin = ds->split[SPLIT_TRAIN].begin, n = ds->split[SPLIT_TRAIN].end - begin;
     size_t got = 0;
@@ -53,6 +60,7 @@ static void draw_items(struct draw *d, uint32_t number, uint32_t user, uint32_t 
         d->stamp[x] = number;
         item[got++] = x;
     }
+    size_t shown = got;
     for (size_t tries = 0; got < want && n && tries < 8 * want; tries++) {
         uint32_t x = ds->item[begin + rng_below(&d->rng, n)];
         if (d->stamp[x] == number) continue;
@@ -66,30 +74,57 @@ static void draw_items(struct draw *d, uint32_t number, uint32_t user, uint32_t 
         if (x && d->stamp[x] != number) item[got++] = x;
     }
     while (got < want) item[got++] = ds->n_items > 1 ? 1 + (uint32_t)rng_below(&d->rng, ds->n_items - 1) : 0;
-    for (size_t i = want; i > 1; i--) {
-        size_t k = (size_t)rng_below(&d->rng, i);
-        uint32_t t = item[i - 1];
-        item[i - 1] = item[k];
-        item[k] = t;
+    return shown;
+}
+
+static void draw_request(struct draw *d, size_t i, struct requests *out) {
+    uint32_t user = out->user[i] = d->users[i % d->n_users], *item = out->item + out->first[i];
+    uint8_t *click = out->clicked + out->first[i];
+    size_t want = out->first[i + 1] - out->first[i];
+    size_t shown = draw_items(d, (uint32_t)(i + 1), user, item, want);
+    out->moment[i] = 1 + d->row[d->first[user]]; /* rows of a split are in the order of time */
+    for (size_t k = 0; k < shown; k++) click[k] = clicked(d, user, item[k]);
+    for (size_t k = want; k > 1; k--) {
+        size_t other = (size_t)rng_below(&d->rng, k);
+        uint32_t t = item[k - 1];
+        uint8_t c = click[k - 1];
+        item[k - 1] = item[other];
+        click[k - 1] = click[other];
+        item[other] = t;
+        click[other] = c;
     }
 }
 
-int requests_draw(const struct dataset *ds, size_t candidates, size_t n, uint64_t seed, struct requests *out,
-                  struct err *e) {
-    *out = (struct requests){.n = n, .candidates = candidates};
+/* Sizes first, so that they do not depend on the items. */
+static int draw_sizes(const struct spread *size, uint64_t seed, struct requests *out, struct err *e) {
+    struct rng r = rng_init(seed, rng_stream("request sizes"));
+    for (size_t i = 0; i < out->n; i++) {
+        size_t k = spread_draw(size, &r);
+        out->first[i + 1] = out->first[i] + k;
+        if (k > out->most) out->most = k;
+    }
+    size_t all = out->first[out->n];
+    out->mean = out->n ? (double)all / (double)out->n : 0;
+    out->item = mem_calloc(all + 1, sizeof *out->item);
+    out->clicked = mem_calloc(all + 1, sizeof *out->clicked);
+    return out->item && out->clicked ? 0 : err_nomem(e, all * sizeof *out->item);
+}
+
+int requests_draw(const struct dataset *ds, const struct spread *size, size_t n, uint64_t seed,
+                  struct requests *out, struct err *e) {
+    *out = (struct requests){.n = n};
     if (ds->split[SPLIT_TEST].begin == ds->split[SPLIT_TEST].end)
         return err_set(e, ERR_INPUT,
                        "%s: the test split is empty, so there are no users to send requests for", ds->dir);
     struct draw d = {.ds = ds, .rng = rng_init(seed, rng_stream("requests"))};
-    out->user = mem_calloc(n, sizeof *out->user);
-    out->item = mem_calloc(n * candidates, sizeof *out->item);
-    int rc = out->user && out->item ? draw_alloc(&d, e) : err_nomem(e, n * candidates * sizeof *out->item);
+    out->user = mem_calloc(n + 1, sizeof *out->user);
+    out->moment = mem_calloc(n + 1, sizeof *out->moment);
+    out->first = mem_calloc(n + 1, sizeof *out->first);
+    int rc = out->user && out->moment && out->first ? draw_sizes(size, seed, out, e) : err_nomem(e, n);
+    if (!rc) rc = draw_alloc(&d, e);
     if (!rc) {
         sort_by_user(&d);
-        for (size_t i = 0; i < n && d.n_users; i++) {
-            out->user[i] = d.users[i % d.n_users];
-            draw_items(&d, (uint32_t)(i + 1), out->user[i], out->item + i * candidates, candidates);
-        }
+        for (size_t i = 0; i < n && d.n_users; i++) draw_request(&d, i, out);
     }
     void *own[] = {d.first, d.row, d.users, d.stamp};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
@@ -99,11 +134,26 @@ int requests_draw(const struct dataset *ds, size_t candidates, size_t n, uint64_
 
 struct request requests_at(const struct requests *q, size_t i) {
     i %= q->n;
-    return (struct request){.user = q->user[i], .n = q->candidates, .items = q->item + i * q->candidates};
+    return (struct request){.user = q->user[i],
+                            .n = q->first[i + 1] - q->first[i],
+                            .items = q->item + q->first[i],
+                            .moment = q->moment[i]};
+}
+
+size_t requests_users(const struct dataset *ds) {
+    uint64_t begin = ds->split[SPLIT_TEST].begin, end = ds->split[SPLIT_TEST].end;
+    bool *seen = mem_calloc((size_t)ds->n_users + 1, sizeof *seen);
+    size_t n = 0;
+    for (uint64_t i = begin; seen && i < end; i++) {
+        n += !seen[ds->user[i]];
+        seen[ds->user[i]] = true;
+    }
+    mem_free(seen);
+    return n;
 }
 
 void requests_release(struct requests *q) {
-    mem_free(q->user);
-    mem_free(q->item);
+    void *own[] = {q->user, q->moment, q->first, q->item, q->clicked};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
     *q = (struct requests){0};
 }

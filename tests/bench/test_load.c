@@ -19,7 +19,7 @@ struct queue { /* one M/D/1 queue */
     struct fixed_server fixed;
     struct load_server server;
     struct load_clock clock;
-    struct schedule schedule;
+    struct arrivals schedule;
     struct open_loop run;
 };
 
@@ -32,7 +32,7 @@ static void queue_make(struct queue *q) {
 
 static void queue_run(struct queue *q, double rho, size_t n, uint64_t seed) {
     queue_make(q);
-    cr_assert_eq(schedule_poisson(rho * 1e9 / SERVICE, n, seed, &q->schedule, NULL), 0);
+    cr_assert_eq(arrivals_poisson(rho * 1e9 / SERVICE, n, seed, &q->schedule, NULL), 0);
     cr_assert_eq(open_begin(&q->run, &q->server, &q->clock, &q->schedule, 0, NULL), 0);
     cr_assert_eq(open_until(&q->run, n, NULL), 0);
     cr_assert_eq(q->run.n, n);
@@ -40,7 +40,7 @@ static void queue_run(struct queue *q, double rho, size_t n, uint64_t seed) {
 
 static void queue_release(struct queue *q) {
     open_release(&q->run);
-    schedule_release(&q->schedule);
+    arrivals_release(&q->schedule);
 }
 
 static FILE *table(const char *name) {
@@ -125,37 +125,37 @@ static int judged(struct scratch *s, const int64_t *at, size_t n, double rate) {
     cr_assert(f);
     for (size_t i = 0; i < n; i++) fprintf(f, "%lld\n", (long long)at[i]);
     fclose(f);
-    snprintf(command, sizeof command, "/usr/bin/python3 tests/bench/check_schedule.py %s %.17g 2>/dev/null",
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/bench/check_arrivals.py %s %.17g 2>/dev/null",
              path, rate);
     int status = system(command);
     cr_assert(status == 0 || status == 256, "the check did not run");
     return status / 256;
 }
 
-Test(schedule, is_poisson_says_scipy) {
+Test(arrivals, is_poisson_says_scipy) {
     struct scratch s;
     scratch_make(&s);
-    struct schedule p;
-    cr_assert_eq(schedule_poisson(750, 20000, 1, &p, NULL), 0);
+    struct arrivals p;
+    cr_assert_eq(arrivals_poisson(750, 20000, 1, &p, NULL), 0);
     cr_expect_eq(judged(&s, p.at, p.n, 750), 0);
     cr_expect_eq(judged(&s, p.at, p.n, 800), 1, "at another rate it is not");
     for (size_t i = 0; i < p.n; i++) p.at[i] = (int64_t)((double)i * 1e9 / 750);
     cr_expect_eq(judged(&s, p.at, p.n, 750), 1, "even gaps are not");
-    schedule_release(&p);
+    arrivals_release(&p);
     scratch_remove(&s);
 }
 
-Test(schedule, follows_from_the_seed) {
-    struct schedule a, b, c;
-    cr_assert_eq(schedule_poisson(1000, 500, 3, &a, NULL), 0);
-    cr_assert_eq(schedule_poisson(1000, 500, 3, &b, NULL), 0);
-    cr_assert_eq(schedule_poisson(1000, 500, 4, &c, NULL), 0);
+Test(arrivals, follows_from_the_seed) {
+    struct arrivals a, b, c;
+    cr_assert_eq(arrivals_poisson(1000, 500, 3, &a, NULL), 0);
+    cr_assert_eq(arrivals_poisson(1000, 500, 3, &b, NULL), 0);
+    cr_assert_eq(arrivals_poisson(1000, 500, 4, &c, NULL), 0);
     cr_expect_arr_eq(a.at, b.at, 500 * sizeof *a.at);
     cr_expect_arr_neq(a.at, c.at, 500 * sizeof *a.at);
     for (size_t i = 1; i < 500; i++) cr_assert(a.at[i] >= a.at[i - 1]);
-    schedule_release(&a);
-    schedule_release(&b);
-    schedule_release(&c);
+    arrivals_release(&a);
+    arrivals_release(&b);
+    arrivals_release(&c);
 }
 
 Test(closed_loop, warms_up_until_two_windows_are_alike) {
@@ -258,18 +258,4 @@ Test(null_model, shows_the_harness_itself) {
     json_t *j = overhead_json(&h);
     cr_expect_float_eq(json_real_value(json_object_get(j, "closed_p50_ns")), h.closed_p50, 1e-9);
     json_decref(j);
-}
-
-Test(samples, verdict_of_the_halves) {
-    enum { N = 1000 };
-    int64_t v[N];
-    enum verdict is;
-    for (int i = 0; i < N; i++) v[i] = 1000 + i % 17;
-    cr_assert_eq(samples_verdict(v, N, &is, NULL), 0);
-    cr_expect_eq(is, VERDICT_OK);
-    for (int i = N / 2; i < N; i++) v[i] += 100;
-    cr_assert_eq(samples_verdict(v, N, &is, NULL), 0);
-    cr_expect_eq(is, VERDICT_UNSTABLE);
-    cr_assert_eq(samples_verdict(v, 300, &is, NULL), 0);
-    cr_expect_eq(is, VERDICT_INSUFFICIENT);
 }

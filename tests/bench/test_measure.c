@@ -97,8 +97,9 @@ Test(measure, stores_are_named_once_and_redis_with_its_server) {
 }
 
 Test(measure, missing_items_show_in_their_column_and_the_verdict) {
-    struct requests q = {.n = 1, .candidates = 10};
+    struct requests q = {.n = 1, .most = 10, .mean = 10};
     struct point p[2];
+    struct measured_list l = {0};
     struct machine m = {0};
     struct err e = ERR_INIT;
     for (int i = 0; i < 2; i++) {
@@ -106,19 +107,20 @@ Test(measure, missing_items_show_in_their_column_and_the_verdict) {
                               .features = "all",
                               .precision = "fp32",
                               .store = "redis",
-                              .candidates = 10,
+                              .spread = "",
                               .requests = &q,
                               .threads = 1,
-                              .round = {.got = {.n = 500}, .busy_ns = 500000},
+                              .round = {.busy_ns = 500000},
                               .missing = i ? 0 : 7};
-        p[i].round.got.v = mem_calloc(500, sizeof *p[i].round.got.v);
-        for (int k = 0; k < 500; k++) p[i].round.got.v[k] = 1000;
+        cr_assert_eq(samples_room(&p[i].round.got, 500, &e), 0);
+        while (p[i].round.got.n < 500) p[i].round.got.v[p[i].round.got.n++] = 1000;
+        cr_assert_eq(measured_closed(&l, &p[i], 0, &e), 0);
     }
-    cr_assert_eq(measure_write(s.dir, p, 2, &m, &e), 0, "%s", e.msg);
+    cr_assert_eq(measure_write(s.dir, &l, &m, &e), 0, "%s", e.msg);
     const char *t = scratch_read(&s, "compute.csv");
     cr_expect_str_eq(cell(&s, t, "variant=holes", "missing"), "7");
     cr_expect_str_eq(cell(&s, t, "variant=holes", "verdict"), "items missing");
     cr_expect_str_eq(cell(&s, t, "variant=whole", "missing"), "0");
     cr_expect_str_eq(cell(&s, t, "variant=whole", "verdict"), "ok");
-    for (int i = 0; i < 2; i++) mem_free(p[i].round.got.v);
+    measured_release(&l);
 }

@@ -75,7 +75,7 @@ static int pair(void *self, const char *name, uint32_t u, const uint32_t *items,
 }
 
 struct serving_data toy_serving(struct toy *t) {
-    return (struct serving_data){t, TOY_ITEMS, user, item, pair, NULL};
+    return (struct serving_data){.self = t, .n_items = TOY_ITEMS, .user = user, .item = item, .pair = pair};
 }
 
 void toy_model(const char *variant, const char *options, struct graph *g) {

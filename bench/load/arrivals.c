@@ -1,10 +1,10 @@
-#include "bench/load/schedule.h"
+#include "bench/load/arrivals.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include <math.h>
 
-int schedule_poisson(double rate, size_t n, uint64_t seed, struct schedule *out, struct err *e) {
-    *out = (struct schedule){.n = n, .rate = rate};
+int arrivals_poisson(double rate, size_t n, uint64_t seed, struct arrivals *out, struct err *e) {
+    *out = (struct arrivals){.n = n, .rate = rate};
     out->at = mem_alloc((n + 1) * sizeof *out->at);
     if (!out->at) return err_nomem(e, n * sizeof *out->at);
     struct rng r = rng_init(seed, rng_stream("arrivals"));
@@ -16,7 +16,7 @@ int schedule_poisson(double rate, size_t n, uint64_t seed, struct schedule *out,
     return 0;
 }
 
-void schedule_release(struct schedule *s) {
+void arrivals_release(struct arrivals *s) {
     mem_free(s->at);
-    *s = (struct schedule){0};
+    *s = (struct arrivals){0};
 }

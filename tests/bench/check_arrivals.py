@@ -1,6 +1,6 @@
 """Are these the arrivals of a Poisson process?  SciPy says.
 
-usage: check_schedule.py FILE RATE      FILE: planned times in ns, one a line; exit code 1 and a line on stderr if not
+usage: check_arrivals.py FILE RATE      FILE: planned times in ns, one a line; exit code 1 and a line on stderr if not
 """
 import sys
 
