@@ -5,9 +5,10 @@
 #include <string.h>
 
 struct fused_work {
-    uint32_t *row[2]; /* [FUSED_GROUP][most_words]: rows before and after a product */
-    float *value;     /* [FUSED_GROUP][most_words]: sums, as floats or whole numbers */
-    float *base;      /* [FUSED_GROUP][width_pad]: with fetched rows */
+    uint32_t *row[2];  /* [FUSED_GROUP][most_words]: rows before and after a product */
+    float *value;      /* [FUSED_GROUP][most_words]: sums, as floats or whole numbers */
+    float *base;       /* [FUSED_GROUP][width_pad]: with fetched rows */
+    const char **line; /* of a group's table rows */
 };
 
 int fused_work_create(const struct fused *f, struct fused_work **out, struct err *e) {
@@ -19,7 +20,8 @@ int fused_work_create(const struct fused *f, struct fused_work **out, struct err
     w->row[1] = mem_calloc(words, sizeof(uint32_t));
     w->value = mem_calloc(words, sizeof(float));
     w->base = mem_calloc(FUSED_GROUP * f->width_pad, sizeof(float));
-    if (!w->row[0] || !w->row[1] || !w->value || !w->base) {
+    w->line = mem_calloc(FUSED_GROUP * f->lines + 1, sizeof *w->line);
+    if (!w->line || !w->row[0] || !w->row[1] || !w->value || !w->base) {
         fused_work_free(w);
         return err_nomem(e, words * sizeof(float));
     }
@@ -33,6 +35,7 @@ void fused_work_free(struct fused_work *w) {
     mem_free(w->row[1]);
     mem_free(w->value);
     mem_free(w->base);
+    mem_free(w->line);
     mem_free(w);
 }
 
@@ -60,23 +63,26 @@ struct group { /* candidates [first, first + n), and those whose rows are to be 
     struct fused_work *w;
     const struct fused_rows *in;
     size_t first, n;
-    size_t ask, ask_end, ask_step;
+    struct fused_ask ask;
     struct fused_ranges *ranges;
 };
 
-/* Table rows into the second-level cache. */
-static void ask_rows(struct group *g) {
+/* The lines of the table rows of candidates [first, first + n) are put on the list. Small tables are in the cache anyway. */
+static void list_rows(struct group *g, size_t first, size_t n) {
     const struct fused *f = g->f;
-    size_t end = g->ask + g->ask_step < g->ask_end ? g->ask + g->ask_step : g->ask_end;
+    const char **line = g->w->line;
     size_t bytes = f->width * (f->precision == PRECISION_FP32 ? 4 : f->precision == PRECISION_INT8 ? 1 : 2);
-    for (size_t r = g->ask; r < end; r++)
-        for (int k = 0; k < f->n_lookups; k++) {
-            const struct fused_lookup *l = &f->lookup[k];
-            if (l->fetched) continue;
+    for (size_t r = first; r < first + n; r++)
+        for (int k = 0; k < f->n_asked; k++) {
+            const struct fused_lookup *l = &f->lookup[f->asked[k]];
             const char *p = (const char *)l->row + g->in->ids[l->column][r] * l->stride;
-            for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(p + b, 0, 2);
+            for (size_t b = 0; b < bytes; b += 64) *line++ = p + b;
         }
-    g->ask = end;
+    g->ask = (struct fused_ask){g->w->line, (size_t)(line - g->w->line)};
+}
+
+static void ask_rest(struct group *g) {
+    for (; g->ask.n; g->ask.n--) __builtin_prefetch(*g->ask.line++, 0, 2);
 }
 
 /* base + the fetched rows, a row a candidate. */
@@ -181,14 +187,13 @@ static void multiply(struct group *g, const struct fused_layer *l, const uint32_
     size_t ld = g->f->most_words;
     for (size_t p = 0; p < l->n_pad; p += 32) {
         const uint32_t *w = l->weight + p * l->words;
-        ask_rows(g);
         if (g->f->in == IN_F32)
             k->mul_f32(g->n, l->words, (const float *)(const void *)x, ld, (const float *)(const void *)w,
-                       l->bias + p, l->act == ACT_RELU, out + p, ld);
+                       l->bias + p, l->act == ACT_RELU, out + p, ld, &g->ask);
         else if (g->f->in == IN_BF16)
-            k->mul_bf16(g->n, l->words, x, ld, w, out + p, ld);
+            k->mul_bf16(g->n, l->words, x, ld, w, out + p, ld, &g->ask);
         else
-            k->mul_u8(g->n, l->words, x, ld, w, (int32_t *)(void *)(out + p), ld);
+            k->mul_u8(g->n, l->words, x, ld, w, (int32_t *)(void *)(out + p), ld, &g->ask);
     }
 }
 
@@ -268,19 +273,17 @@ static void run_group(struct group *g, float *score) {
 
 void fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score,
                    struct fused_ranges *ranges) {
-    size_t panels = 0;
-    for (int i = 0; i + 1 < f->n_layers; i++) panels += f->layer[i].n_pad / 32;
     struct group g = {.f = f, .w = w, .in = in, .ranges = ranges};
-    g.ask_end = g.ask_step = in->n < f->group ? in->n : f->group;
-    ask_rows(&g);
-    g.ask_step = panels ? (f->group + panels - 1) / panels : f->group;
+    list_rows(&g, 0, in->n < f->group ? in->n : f->group);
+    ask_rest(&g);
     if (f->k.begin && f->in != IN_F32) f->k.begin();
     for (g.first = 0; g.first < in->n; g.first += f->group) {
         size_t left = in->n - g.first;
         g.n = left < f->group ? left : f->group;
-        g.ask = g.first + g.n;
-        g.ask_end = g.ask + f->group < in->n ? g.ask + f->group : in->n;
+        left -= g.n;
+        list_rows(&g, g.first + g.n, left < f->group ? left : f->group);
         run_group(&g, score + g.first);
+        ask_rest(&g);
     }
     if (f->k.end && f->in != IN_F32) f->k.end();
 }

@@ -200,6 +200,19 @@ static int make_layers(struct fused *f, const struct chain *c, const struct fuse
     return 0;
 }
 
+/* Tables up to this size are left to the second-level cache. */
+enum { TABLE_IN_CACHE = 1 << 20 };
+
+static void ask_for(struct fused *f) {
+    size_t row = f->width * (f->precision == PRECISION_FP32 ? 4 : f->precision == PRECISION_INT8 ? 1 : 2);
+    for (int k = 0; k < f->n_lookups; k++) {
+        const struct fused_lookup *l = &f->lookup[k];
+        if (l->fetched || l->table->rows * l->stride <= TABLE_IN_CACHE) continue;
+        f->asked[f->n_asked++] = k;
+        f->lines += (row + 63) / 64;
+    }
+}
+
 static int make_sum(struct fused *f, const struct chain *c, const struct fused_options *o, struct err *e) {
     f->bias = floats(f, f->width_pad);
     if (!f->bias) return err_nomem(e, f->width_pad * sizeof(float));
@@ -214,6 +227,7 @@ static int make_sum(struct fused *f, const struct chain *c, const struct fused_o
         for (size_t i = 0; i < f->width; i++) f->sum_pack_scale[i] = f->sum_scale[i] * f->inv[i];
     }
     for (int k = 0; k < c->n_lookups; k++) TRY(make_lookup(f, &c->lookup[k], o->fetched, e));
+    ask_for(f);
     return 0;
 }
 

@@ -39,6 +39,8 @@ struct fused {
     enum act act;
     float *bias; /* [width_pad] */
     int n_users, n_lookups, n_layers;
+    int n_asked, asked[CHAIN_LOOKUPS]; /* lookups whose rows are asked for beforehand */
+    size_t lines;                      /* of all their rows for one candidate */
     struct fused_lookup lookup[CHAIN_LOOKUPS];
     float *sum_scale;      /* u8: of the tables' columns, [width_pad] */
     float *inv, *zero;     /* u8: value -> byte, [width_pad] */

@@ -28,6 +28,13 @@ struct fused_sum { /* rows of a sum: base + sum over terms of table[ids[r]] */
     size_t base_ld;                   /* 0: the same for all rows */
 };
 
+/* Cache lines that will be wanted soon, asked for a few at a time between multiplications: the processor can wait for a
+ * dozen or so at once, and would stand still if it were asked for more. A kernel takes from the front what it can. */
+struct fused_ask {
+    const char *const *line;
+    size_t n;
+};
+
 struct fused_kernels {
     enum isa isa;
     /* out[rows][ld] = sum (max 0 with relu), from rows of float, fp16 and bf16 */
@@ -44,12 +51,12 @@ struct fused_kernels {
     void (*sum_s8_pack)(size_t rows, const struct fused_sum *s, const float *scale, uint32_t *out, size_t ld);
     /* c[rows][32] = max(a w + bias, 0 with relu): a (rows, k) floats, w two panels */
     void (*mul_f32)(size_t rows, size_t k, const float *a, size_t lda, const float *w, const float *bias,
-                    bool relu, float *c, size_t ldc);
+                    bool relu, float *c, size_t ldc, struct fused_ask *ask);
     /* c[rows][32] = a w: a (rows, k words) pairs of bf16, or unsigned times signed bytes */
     void (*mul_bf16)(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w, float *c,
-                     size_t ldc);
+                     size_t ldc, struct fused_ask *ask);
     void (*mul_u8)(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w, int32_t *c,
-                   size_t ldc);
+                   size_t ldc, struct fused_ask *ask);
     /* out = bf16(x + bias, max 0 with relu); n columns, padded to 32 */
     void (*pack_bf16)(size_t rows, size_t n, const float *x, size_t ldx, const float *bias, bool relu,
                       uint32_t *out, size_t ld);

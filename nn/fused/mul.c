@@ -58,14 +58,16 @@ INLINE void mul_u8_group(size_t rows, size_t k, const uint32_t *a, size_t lda, c
 }
 
 static void mul_f32_portable(size_t rows, size_t k, const float *a, size_t lda, const float *w,
-                             const float *bias, bool relu, float *c, size_t ldc) {
+                             const float *bias, bool relu, float *c, size_t ldc, struct fused_ask *ask) {
+    (void)ask;
     for (size_t p = 0; p < 2; p++)
         for (size_t r = 0; r < rows; r = next_tile(r, rows, 2))
             mul_f32_tile(k, a + r * lda, lda, w + p * k * PANEL, bias + p * PANEL, relu,
                          c + r * ldc + p * PANEL, ldc);
 }
 static void mul_u8_portable(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w,
-                            int32_t *c, size_t ldc) {
+                            int32_t *c, size_t ldc, struct fused_ask *ask) {
+    (void)ask;
     mul_u8_group(rows, k, a, lda, w, c, ldc);
 }
 
@@ -101,27 +103,33 @@ AVX2 INLINE void mul_f32_tile256(size_t k, const float *a, size_t lda, const flo
 }
 
 AVX2 static void mul_f32_avx2(size_t rows, size_t k, const float *a, size_t lda, const float *w,
-                              const float *bias, bool relu, float *c, size_t ldc) {
+                              const float *bias, bool relu, float *c, size_t ldc, struct fused_ask *ask) {
+    (void)ask;
     for (size_t p = 0; p < 2; p++)
         for (size_t r = 0; r < rows; r = next_tile(r, rows, 6))
             mul_f32_tile256(k, a + r * lda, lda, w + p * k * PANEL, bias + p * PANEL, relu,
                             c + r * ldc + p * PANEL, ldc);
 }
 AVX2 static void mul_u8_avx2(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w,
-                             int32_t *c, size_t ldc) {
+                             int32_t *c, size_t ldc, struct fused_ask *ask) {
+    (void)ask;
     mul_u8_group(rows, k, a, lda, w, c, ldc);
 }
 
 enum { MR = 14 };
 #define EACH_ROW _Pragma("GCC unroll 14") for (size_t r = 0; r < MR; r++)
 
-AVX512 INLINE void mul_f32_tile512(size_t k, const float *a, size_t lda, const float *w, const float *bias,
-                                   bool relu, float *c, size_t ldc) {
+enum { ASK_EVERY = 4 }; /* steps of k */
+
+AVX512 INLINE void mul_f32_tile512(bool asks, size_t k, const float *a, size_t lda, const float *w,
+                                   const float *bias, bool relu, float *c, size_t ldc,
+                                   const char *const *line) {
     __m512 s0[MR], s1[MR];
     const float *w1 = w + k * PANEL, *a1 = a + 5 * lda, *a2 = a + 10 * lda;
     EACH_ROW s0[r] = _mm512_loadu_ps(bias), s1[r] = _mm512_loadu_ps(bias + PANEL);
     for (size_t i = 0; i < k; i++) {
         __m512 b0 = _mm512_loadu_ps(w + i * PANEL), b1 = _mm512_loadu_ps(w1 + i * PANEL);
+        if (asks && i % ASK_EVERY == 0) __builtin_prefetch(line[i / ASK_EVERY], 0, 2);
         EACH_ROW {
             __m512 x = _mm512_set1_ps((r < 5 ? a : r < 10 ? a1 : a2)[r % 5 * lda]);
             s0[r] = _mm512_fmadd_ps(x, b0, s0[r]);
@@ -138,9 +146,17 @@ AVX512 INLINE void mul_f32_tile512(size_t k, const float *a, size_t lda, const f
 }
 
 AVX512 static void mul_f32_avx512(size_t rows, size_t k, const float *a, size_t lda, const float *w,
-                                  const float *bias, bool relu, float *c, size_t ldc) {
-    for (size_t r = 0; r < rows; r = next_tile(r, rows, MR))
-        mul_f32_tile512(k, a + r * lda, lda, w, bias, relu, c + r * ldc, ldc);
+                                  const float *bias, bool relu, float *c, size_t ldc, struct fused_ask *ask) {
+    size_t lines = (k + ASK_EVERY - 1) / ASK_EVERY;
+    for (size_t r = 0; r < rows; r = next_tile(r, rows, MR)) {
+        if (ask->n < lines) {
+            mul_f32_tile512(false, k, a + r * lda, lda, w, bias, relu, c + r * ldc, ldc, NULL);
+            continue;
+        }
+        mul_f32_tile512(true, k, a + r * lda, lda, w, bias, relu, c + r * ldc, ldc, ask->line);
+        ask->line += lines;
+        ask->n -= lines;
+    }
 }
 
 DOT INLINE void mul_bf16_tile(size_t k, const uint32_t *a, size_t lda, const uint32_t *w, float *c,
@@ -165,7 +181,8 @@ DOT INLINE void mul_bf16_tile(size_t k, const uint32_t *a, size_t lda, const uin
 }
 
 DOT static void mul_bf16_dot(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w,
-                             float *c, size_t ldc) {
+                             float *c, size_t ldc, struct fused_ask *ask) {
+    (void)ask;
     for (size_t r = 0; r < rows; r = next_tile(r, rows, MR))
         mul_bf16_tile(k, a + r * lda, lda, w, c + r * ldc, ldc);
 }
@@ -191,7 +208,8 @@ DOT INLINE void mul_u8_tile(size_t k, const uint32_t *a, size_t lda, const uint3
 }
 
 DOT static void mul_u8_dot(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w,
-                           int32_t *c, size_t ldc) {
+                           int32_t *c, size_t ldc, struct fused_ask *ask) {
+    (void)ask;
     for (size_t r = 0; r < rows; r = next_tile(r, rows, MR))
         mul_u8_tile(k, a + r * lda, lda, w, c + r * ldc, ldc);
 }
@@ -211,6 +229,7 @@ static const struct tile_config tiles = {
 AMX static void tiles_begin(void) { _tile_loadconfig(&tiles); }
 AMX static void tiles_end(void) { _tile_release(); }
 
+enum { TILE_ASKS = 8 };
 /* Groups of 32 rows, also beyond the last one: buffers have room for them. */
 #define TILE_PRODUCT(product)                                                                                \
     for (size_t r = 0; r < rows; r += 32) {                                                                  \
@@ -228,6 +247,7 @@ AMX static void tiles_end(void) { _tile_release(); }
             _tile_loadd(5, x + 16 * lda + i, lda * 4);                                                       \
             product(2, 5, 6);                                                                                \
             product(3, 5, 7);                                                                                \
+            for (int n = 0; n < TILE_ASKS && ask->n; n++, ask->n--) __builtin_prefetch(*ask->line++, 0, 2);  \
         }                                                                                                    \
         _tile_stored(0, c + r * ldc, ldc * 4);                                                               \
         _tile_stored(1, c + r * ldc + PANEL, ldc * 4);                                                       \
@@ -236,9 +256,9 @@ AMX static void tiles_end(void) { _tile_release(); }
     }
 
 AMX static void mul_bf16_amx(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w,
-                             float *c, size_t ldc){TILE_PRODUCT(_tile_dpbf16ps)} AMX
+                             float *c, size_t ldc, struct fused_ask *ask){TILE_PRODUCT(_tile_dpbf16ps)} AMX
     static void mul_u8_amx(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w,
-                           int32_t *c, size_t ldc) {
+                           int32_t *c, size_t ldc, struct fused_ask *ask) {
     TILE_PRODUCT(_tile_dpbusd)
 }
 #endif
