@@ -27,6 +27,9 @@ const struct opt synth_opts[] = {
     OPT_DOUBLE(struct synth_options, positive_rate, "0.3", 0.001, 0.999, "mean label, at the log's start"),
     OPT_DOUBLE(struct synth_options, drift, "0", 0, 100,
                "how far the effects of i0 move in a million rows, in logits"),
+    OPT_DOUBLE(struct synth_options, history_strength, "0", 0, 100,
+               "added, in logits, where one of the user's last positive items has the item's value of i0"),
+    OPT_INT(struct synth_options, history_length, "10", 1, 1000, "how many last positive items those are"),
     OPT_END};
 
 enum { FIELDS_MAX = 2 * OPT_LIST_MAX + 64, CELLS_MAX = FIELDS_MAX + 5, CELL = 24, CALIBRATION = 1 << 16 };
@@ -86,12 +89,19 @@ struct side { /* the user fields, or the item fields */
     double *effect;                  /* [n_planted][vocab], strength included after scale_sides() */
 };
 
+/* What the planted history effect remembers: the values of i0 in each user's last positive rows. */
+struct history {
+    uint32_t *value; /* [users][history_length], a ring; NULL without the effect */
+    uint32_t *seen;  /* [users] positive rows so far */
+};
+
 struct synth {
     struct synth_options o;
     struct arena arena;
     struct side user, item;
     uint64_t row_key, pair_key;
     double *drift; /* [vocab] */
+    struct history history;
     double intercept;
     struct zipf zipf;
     uint64_t row; /* the next one */
@@ -137,12 +147,28 @@ static double logit(const struct synth *s, const struct truth *t, double million
     return z;
 }
 
+static bool history_matches(const struct synth *s, const struct truth *t) {
+    size_t length = (size_t)s->o.history_length, user = t->user - 1, seen = s->history.seen[user];
+    const uint32_t *value = s->history.value + user * length;
+    for (size_t i = 0; i < seen && i < length; i++)
+        if (value[i] == t->item_value[0]) return true;
+    return false;
+}
+
+static void history_add(struct history *h, size_t length, const struct truth *t) {
+    size_t user = t->user - 1;
+    h->value[user * length + h->seen[user] % length] = t->item_value[0];
+    h->seen[user]++;
+}
+
 static void make_row(const struct synth *s, struct draws *d, double millions, struct truth *t) {
     t->user = 1 + scaled(draw(d), (uint64_t)s->o.users);
     t->item = zipf_draw(&s->zipf, d);
     fill_values(s, &s->user, t->user, t->user_value);
     fill_values(s, &s->item, t->item, t->item_value);
-    t->p = 1 / (1 + exp(-logit(s, t, millions)));
+    double z = logit(s, t, millions);
+    if (s->history.value && history_matches(s, t)) z += s->o.history_strength;
+    t->p = 1 / (1 + exp(-z));
 }
 
 /* ---- text ---- */
@@ -170,30 +196,42 @@ static void put_probability(struct synth *s, int cell, double p) {
     s->cell[cell].n = 11;
 }
 
+/* Row s->row, with its label; the next call makes the next one. */
+static bool step(struct synth *s, struct truth *t) {
+    struct draws d = {rng_hash(s->row_key + s->row * GOLDEN)};
+    double u = draw_uniform(&d);
+    *t = (struct truth){.user = 0};
+    make_row(s, &d, (double)s->row * 1e-6, t);
+    bool label = u < t->p;
+    if (label && s->history.value) history_add(&s->history, (size_t)s->o.history_length, t);
+    s->row++;
+    return label;
+}
+
 static int next(void *self, const struct cell **row, int *got, struct err *e) {
     (void)e;
     struct synth *s = self;
     *row = s->cell;
     *got = s->row < (uint64_t)s->o.first + (uint64_t)s->o.rows;
     if (!*got) return 0;
-    struct draws d = {rng_hash(s->row_key + s->row * GOLDEN)};
-    double label = draw_uniform(&d);
-    struct truth t = {.user = 0};
-    make_row(s, &d, (double)s->row * 1e-6, &t);
+    struct truth t;
+    uint64_t time = FIRST_TIME + s->row;
+    bool label = step(s, &t);
     int c = 0;
     put(s, c++, t.user);
     put(s, c++, t.item);
-    put(s, c++, FIRST_TIME + s->row);
+    put(s, c++, time);
     for (int f = 0; f < s->user.n; f++) put(s, c++, t.user_value[f]);
     for (int f = 0; f < s->item.n; f++) put(s, c++, t.item_value[f]);
-    put(s, c++, label < t.p);
+    put(s, c++, label);
     put_probability(s, c, t.p);
-    s->row++;
     return 0;
 }
 
 static void close_synth(void *self) {
     struct synth *s = self;
+    mem_free(s->history.value);
+    mem_free(s->history.seen);
     arena_release(&s->arena);
     mem_free(s);
 }
@@ -289,6 +327,18 @@ static int find_intercept(struct synth *s, struct err *e) {
     return 0;
 }
 
+/* What users remember at row `first` follows from the rows before it, which are made again. */
+static int start_history(struct synth *s, struct err *e) {
+    size_t users = (size_t)s->o.users, values = users * (size_t)s->o.history_length;
+    if (!(s->o.history_strength > 0)) return 0;
+    s->history.seen = mem_calloc(users, sizeof *s->history.seen);
+    s->history.value = mem_calloc(values, sizeof *s->history.value);
+    if (!s->history.seen || !s->history.value) return err_nomem(e, values * sizeof *s->history.value);
+    struct truth t;
+    for (s->row = 0; s->row < (uint64_t)s->o.first;) step(s, &t);
+    return 0;
+}
+
 static int start(struct synth *s, const struct conf *map, struct err *e) {
     struct synth_options *o = &s->o;
     opt_defaults(synth_opts, o);
@@ -302,6 +352,8 @@ static int start(struct synth *s, const struct conf *map, struct err *e) {
                         pairs, o->pair_effects);
     if (o->drift > 0 && !o->item_fields.n)
         return conf_err(map, e, "`synthetic`: `drift` needs at least one of `item_fields`");
+    if (o->history_strength > 0 && !o->item_fields.n)
+        return conf_err(map, e, "`synthetic`: `history_strength` needs at least one of `item_fields`");
     uint64_t seed = (uint64_t)o->seed;
     TRY(plant(s, &s->user, "synthetic users", &o->user_fields, o->noise_user_fields, e));
     TRY(plant(s, &s->item, "synthetic items", &o->item_fields, o->noise_item_fields, e));
@@ -315,7 +367,8 @@ static int start(struct synth *s, const struct conf *map, struct err *e) {
     s->row = (uint64_t)o->first;
     for (int c = 0; c < CELLS_MAX; c++) s->cell[c].p = s->text[c];
     TRY(scale_sides(s, e));
-    return find_intercept(s, e);
+    TRY(find_intercept(s, e));
+    return start_history(s, e);
 }
 
 /* Noise fields follow the planted ones of their side, in the order of fill_values(). */

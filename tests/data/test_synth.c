@@ -309,18 +309,57 @@ Test(synth, drift_moves_the_truth) {
     free_log(&h);
 }
 
+/* The history of a log, read back from its labels: where one of the user's last n positive rows has the row's value of i0,
+ * the logit is higher by the strength than in the log without the effect, whose rows are the same otherwise. */
+Test(synth, history_adds_its_strength_where_a_recent_positive_item_is_alike) {
+    enum { USERS = 40, N = 3 };
+    static uint32_t recent[USERS + 1][N];
+    static size_t positives[USERS + 1];
+    struct log with, without;
+    size_t matches = 0, late = 0;
+    int i0 =
+        read_log(&with, "{rows: 20000, users: 40, items: 500, history_strength: 1.5, history_length: 3}") + 5;
+    read_log(&without, "{rows: 20000, users: 40, items: 500}");
+    for (size_t i = 0; i < with.n; i++) {
+        uint32_t user = with.v[0][i], value = with.v[i0][i];
+        bool match = false;
+        cr_assert(user == without.v[0][i] && value == without.v[i0][i]);
+        for (size_t k = 0; k < N && k < positives[user]; k++) match |= recent[user][k] == value;
+        double z = log((double)with.p[i] / (1 - (double)with.p[i])),
+               z0 = log((double)without.p[i] / (1 - (double)without.p[i]));
+        cr_assert_float_eq(z - z0, match ? 1.5 : 0, 2e-4, "row %zu: %g", i, z - z0);
+        matches += match;
+        if (with.label[i]) recent[user][positives[user]++ % N] = value;
+    }
+    cr_expect_gt(matches, 500);
+    free_log(&without);
+    free_log(&with);
+    struct source *whole = opened("{rows: 900, users: 9, history_strength: 2}"),
+                  *part = opened("{rows: 200, first: 700, users: 9, history_strength: 2}");
+    while (late++ < 700) next(whole);
+    assert_same_rows(whole, part, 200);
+    source_close(whole);
+    source_close(part);
+    assert_refused("{item_fields: [], pair_effects: 0, history_strength: 1}", "`history_strength` needs");
+}
+
 Test(synth, every_failing_allocation_is_an_error) {
     int failures = 0;
+    struct arena a = ARENA_INIT;
+    struct conf *map;
+    const char *text = "{history_strength: 1}";
+    cr_assert_eq(conf_parse("x.yaml", text, strlen(text), &a, &map, &e), 0, "%s", e.msg);
     for (unsigned long long nth = 1;; nth++) {
         struct source *s;
         e = (struct err)ERR_INIT;
         mem_fail_after(nth);
-        int rc = synth_open(NULL, &s, &e);
+        int rc = synth_open(map, &s, &e);
         mem_fail_after(0);
         source_close(s);
         if (!rc) break;
         cr_assert(strstr(e.msg, "memory"), "%s", e.msg);
         failures++;
     }
-    cr_assert_gt(failures, 3);
+    arena_release(&a);
+    cr_assert_gt(failures, 5);
 }
