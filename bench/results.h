@@ -8,6 +8,8 @@
  * latency.csv     the measured distribution behind each row of compute.csv: percentile (0..100) and RT there
  * instructions.csv  instructions of scoring one request, when they were counted (run --instructions)
  * tradeoff.csv    the join of effect (test split, mean over seeds) and compute; made by tradeoff.c
+ * differences.csv  one row per variant x features but the first: GAUC's difference to the first, paired by user; made by
+ *                 differences.c from predictions/
  * Columns may be added at the end, never renamed. docs/results.md documents each one.
  */
 #ifndef PRERANK_BENCH_RESULTS_H
@@ -40,5 +42,9 @@
     "logloss,p50_us,p50_lo_us,p50_hi_us,p99_us,qps,items_per_second,flops_per_candidate,bytes_per_"          \
     "candidate,floor_us,"                                                                                    \
     "params,pareto,chosen"
+#define RESULTS_DIFFERENCES_COLUMNS                                                                          \
+    "variant,features,against,against_features,seeds,users,difference,lo,hi,seeds_lo,seeds_hi,p_users,p_"    \
+    "holm,"                                                                                                  \
+    "verdict"
 
 #endif

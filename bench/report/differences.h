@@ -1,0 +1,38 @@
+/* differences.h: how each model differs from the first one, paired by user: differences.csv.
+ *
+ * From predictions/: a user's AUC under a model is the mean over the seeds, and what is compared is GAUC (weighted by exposures)
+ * of these. Two intervals say how far to trust a difference: over users (a bootstrap, the same resample for both models), as if
+ * other users had come, and over seeds (Student's t of the differences of the runs with the same seed), as if training had been
+ * repeated. A model is called better or worse when its p over users, corrected for the number of models (Holm 1979), is below
+ * 5 % and the interval over seeds leaves 0 out.
+ *
+ *     struct differences d;
+ *     TRY(differences_load(&study, &d, e));         n = 0: one model only, or no predictions
+ *     TRY(differences_save(&d, "results/mine", e));
+ *     differences_release(&d);
+ */
+#ifndef PRERANK_BENCH_DIFFERENCES_H
+#define PRERANK_BENCH_DIFFERENCES_H
+#include "base/err.h"
+#include "bench/report/study.h"
+
+struct difference {
+    const struct effect_group *group, *against;
+    size_t seeds, users;       /* seeds that both models have; users with both classes */
+    double value, lo, hi;      /* GAUC of the model - GAUC of the first; over users */
+    double seeds_lo, seeds_hi; /* over seeds; NaN with one */
+    double p_users, p_holm;    /* two-sided */
+};
+struct differences {
+    size_t n;
+    struct difference
+        *d; /* the groups but the first, in their order; without those that have no run in common with it */
+};
+
+int differences_load(const struct study *s, struct differences *out, struct err *e);
+int differences_save(const struct differences *d, const char *dir, struct err *e);
+void differences_release(struct differences *d);
+/* "better", "worse", "not told apart" */
+const char *difference_verdict(const struct difference *d);
+
+#endif

@@ -1,0 +1,118 @@
+/* differences.csv: each model against the first one, paired by user and by seed. */
+#include "bench/report/report.h"
+#include "bench/results.h"
+#include "tests/bench/results.h"
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct scratch s;
+static void setup(void) {
+    scratch_make(&s);
+    char path[128];
+    snprintf(path, sizeof path, "%s/predictions", s.dir);
+    cr_assert_eq(mkdir(path, 0700), 0);
+}
+static void teardown(void) { scratch_remove(&s); }
+TestSuite(differences, .init = setup, .fini = teardown);
+
+enum { USERS = 40 };
+
+/* User u has u % 3 + 1 clicked rows and one that was not clicked, whose score beats `above` of them: AUC = 1 - above/clicked.
+ */
+static void predictions(const char *run, int above) {
+    char text[USERS * 4 * 32], name[64];
+    int n = snprintf(text, sizeof text, "row,user,label,score\n"), row = 0;
+    for (int u = 0; u < USERS; u++) {
+        int clicked = u % 3 + 1;
+        for (int k = 0; k < clicked; k++)
+            n += snprintf(text + n, sizeof text - (size_t)n, "%d,%d,1,%d\n", row++, u + 1, k);
+        n += snprintf(text + n, sizeof text - (size_t)n, "%d,%d,0,%g\n", row++, u + 1,
+                      (above < clicked ? above : clicked) - 0.5);
+    }
+    snprintf(name, sizeof name, "predictions/%s.csv", run);
+    scratch_write(&s, name, text);
+}
+
+/* GAUC of these: weights are rows. */
+static double gauc(int above) {
+    double sum = 0, weight = 0;
+    for (int u = 0; u < USERS; u++) {
+        double clicked = u % 3 + 1;
+        sum += (clicked + 1) * (1 - fmin(above, clicked) / clicked);
+        weight += clicked + 1;
+    }
+    return sum / weight;
+}
+
+static const char *report(const char *effect) {
+    struct err e = ERR_INIT;
+    results_minimal(&s, effect, "");
+    cr_assert_eq(report_write_plain(s.dir, &e), 0, "%s", e.msg);
+    return scratch_read(&s, "report.html");
+}
+
+static double number(const char *variant, const char *column) {
+    char key[64];
+    snprintf(key, sizeof key, "variant=%s", variant);
+    return atof(cell(&s, scratch_read(&s, "differences.csv"), key, column));
+}
+
+Test(differences, are_paired_by_user_and_by_seed) {
+    predictions("a.all.1", 1);
+    predictions("a.all.2", 3);
+    predictions("b.all.2", 0); /* read in another order, and with a seed that `a` does not have */
+    predictions("b.all.1", 0);
+    predictions("b.all.3", 3);
+    predictions("c.all.1", 1);
+    const char *page = report("a,all,1,test,0.7,,,ok\na,all,2,test,0.7,,,ok\nb,all,2,test,0.7,,,ok\n"
+                              "b,all,1,test,0.7,,,ok\nb,all,3,test,0.7,,,ok\nc,all,1,test,0.7,,,ok\n");
+    double by_seed[] = {gauc(0) - gauc(1), gauc(0) - gauc(3)}, mean = (by_seed[0] + by_seed[1]) / 2,
+           half = 12.706204736 * fabs(by_seed[0] - by_seed[1]) / 2; /* t quantile of 1 degree of freedom */
+    cr_expect(!strncmp(scratch_read(&s, "differences.csv"), RESULTS_DIFFERENCES_COLUMNS "\n",
+                       sizeof RESULTS_DIFFERENCES_COLUMNS));
+    cr_expect_eq(number("b", "seeds"), 2);
+    cr_expect_eq(number("b", "users"), USERS);
+    cr_expect_float_eq(number("b", "difference"), mean, 1e-7, "%g, not %g", number("b", "difference"), mean);
+    cr_expect_float_eq(number("b", "seeds_lo"), mean - half, 1e-6);
+    cr_expect_float_eq(number("b", "seeds_hi"), mean + half, 1e-6);
+    cr_expect(number("b", "lo") < mean && mean < number("b", "hi") && number("b", "lo") > 0);
+    cr_expect_float_eq(number("b", "p_users"), 2.0 / 2001, 1e-6);
+    cr_expect_float_eq(number("b", "p_holm"), 4.0 / 2001, 1e-6);
+    cr_expect_eq(number("c", "difference"), 0);
+    cr_expect_eq(number("c", "p_holm"), 1);
+    const char *table = scratch_read(&s, "differences.csv");
+    cr_expect_str_eq(cell(&s, table, "variant=b", "verdict"), "not told apart", "two seeds differ too much");
+    cr_expect_str_eq(cell(&s, table, "variant=c", "seeds_lo"), "", "one seed has no interval");
+    cr_expect(strstr(page, "<section id=\"differences\">"));
+}
+
+Test(differences, say_better_and_worse_when_users_and_seeds_agree) {
+    predictions("a.all.1", 2);
+    predictions("a.all.2", 2);
+    predictions("b.all.1", 1);
+    predictions("b.all.2", 1);
+    predictions("c.all.1", 3);
+    predictions("c.all.2", 3);
+    report("a,all,1,test,0.7,,,ok\na,all,2,test,0.7,,,ok\nb,all,1,test,0.7,,,ok\nb,all,2,test,0.7,,,ok\n"
+           "c,all,1,test,0.7,,,ok\nc,all,2,test,0.7,,,ok\n");
+    const char *table = scratch_read(&s, "differences.csv");
+    cr_expect_str_eq(cell(&s, table, "variant=b", "verdict"), "better");
+    cr_expect_str_eq(cell(&s, table, "variant=c", "verdict"), "worse");
+}
+
+Test(differences, need_predictions_of_the_same_rows) {
+    const char *effect = "a,all,1,test,0.7,,,ok\nb,all,1,test,0.7,,,ok\n";
+    predictions("b.all.1", 1);
+    cr_expect_not(strstr(report(effect), "id=\"differences\""));
+    cr_expect_not(scratch_has(&s, "differences.csv"));
+    predictions("a.all.1", 1);
+    cr_expect(strstr(report(effect), "id=\"differences\""));
+    scratch_write(&s, "predictions/a.all.1.csv", "row,user,label,score\n0,1,1,x\n");
+    struct err e = ERR_INIT;
+    cr_expect_eq(report_write_plain(s.dir, &e), ERR_INPUT);
+    cr_expect(strstr(e.msg, "a.all.1.csv:2"), "%s", e.msg);
+}
