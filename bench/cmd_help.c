@@ -75,6 +75,11 @@ static int sections(struct section out[SECTIONS_MAX], struct opt train[TRAIN_TAB
     train_table(train);
     out[n++] = (struct section){"train", "how models are trained", train};
     out[n++] = (struct section){"measure", "how requests are timed", measure_opts};
+    out[n++] = (struct section){"select", "which fields are kept", select_opts};
+    out[n++] =
+        (struct section){"subject_to", "select.subject_to: the budget of the chosen model", budget_opts};
+    for (const struct selector *const *s = selectors; *s; s++)
+        out[n++] = (struct section){(*s)->name, (*s)->help, (*s)->opts};
     out[n++] = (struct section){"synthetic", "a schema's generator of logs with planted truth", synth_opts};
     for (const struct variant *const *v = variant_all(); *v && n < SECTIONS_MAX; v++)
         out[n++] = (struct section){(*v)->name, (*v)->help, (*v)->opts};

@@ -206,6 +206,20 @@ int graph_borrow_param(struct graph *to, const struct param *p) {
     return id;
 }
 
+int graph_copy_params(struct graph *to, const struct graph *from, struct err *e) {
+    for (int i = 0; i < from->n_params; i++) {
+        const struct param *p = from->param[i];
+        int id = graph_add_param(to, p->name, p->kind, p->rows, p->cols, p->init);
+        if (id < 0) break;
+        to->param[id]->vector = p->vector;
+        to->param[id]->decay = p->decay;
+        to->param[id]->embedding = p->embedding;
+        to->param[id]->init_scale = p->init_scale;
+    }
+    if (to->err.code && e) *e = to->err;
+    return to->err.code;
+}
+
 int graph_clone_node(struct graph *to, const struct graph *from, int node, const int *map) {
     const struct node *n = from->node[node];
     if (to->err.code) return -1;

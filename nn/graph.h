@@ -121,6 +121,9 @@ graph_json(const struct graph *g); /* nodes, shapes, sides: for models/<name>.js
 int graph_borrow_param(struct graph *to,
                        const struct param *p); /* the number of the parameter of that name in `to` */
 int graph_clone_node(struct graph *to, const struct graph *from, int node, const int *map);
+/* All parameters of `from` under their names, as `to`'s own, not yet allocated: nodes cloned after that use these
+ * and the copy can be trained. */
+int graph_copy_params(struct graph *to, const struct graph *from, struct err *e);
 
 /* For op builders. */
 int graph_add_node(struct graph *g, const struct op *op, const char *name, int n_in, const int *in,
@@ -168,6 +171,10 @@ int nn_target_attention(struct graph *g, int sequence, int q, int hidden, const 
 int nn_id_number(struct graph *g, int ids); /* single ids as (B,1) numbers */
 int nn_category_alignment(struct graph *g, int x,
                           int ids); /* DAT's loss over the whole batch, the same value in every row */
+/* Selection of fields: FSCD's gates () -> (B, fields), with parameter "<name>.logit"; and the sum of the norms of
+ * a weight's column blocks () -> (B,1), to be added as a loss (group lasso). */
+int nn_concrete_gate(struct graph *g, int fields, double temperature, const char *name);
+int nn_group_norm(struct graph *g, int param, int groups);
 /* Per-row binary cross-entropy of logit (B,1) and label (B) number column, with soft labels allowed. */
 int nn_bce(struct graph *g, int logit, int label);
 

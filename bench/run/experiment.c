@@ -28,13 +28,12 @@ static size_t add_names(const struct opt *table, const char **names, size_t n, s
     return n;
 }
 
-/* Every key of `map` into `obj`, but for those in `others`, which somebody else reads. */
-static void read_options(struct reader *r, const struct opt *table, void *obj, const struct conf *map,
-                         const char *what, const char *const *others, size_t n_others) {
+void experiment_read_options(struct problems *p, const struct opt *table, void *obj, const struct conf *map,
+                             const char *what, const char *const *others, size_t n_others) {
     struct err e = ERR_INIT;
     if (!map || (map->type == CONF_SCALAR && !map->quoted && !*map->text)) return;
     if (conf_want(map, CONF_MAP, what, &e)) {
-        problems_take(r->p, &e);
+        problems_take(p, &e);
         return;
     }
     for (size_t i = 0; i < map->n; i++) {
@@ -43,7 +42,7 @@ static void read_options(struct reader *r, const struct opt *table, void *obj, c
         while (k < n_others && strcmp(others[k], key->text) != 0) k++;
         if (k < n_others) continue;
         if (opt_find(table, key->text)) {
-            if (opt_set(table, obj, key->text, map->item[i], what, &e)) problems_take(r->p, &e);
+            if (opt_set(table, obj, key->text, map->item[i], what, &e)) problems_take(p, &e);
             continue;
         }
         const char *names[128];
@@ -52,7 +51,7 @@ static void read_options(struct reader *r, const struct opt *table, void *obj, c
         n = add_names(table, names, n, sizeof names / sizeof *names);
         char text[OPT_TEXT_MAX + 32];
         snprintf(text, sizeof text, "%s: unknown key", what);
-        problems_unknown(r->p, key, text, key->text, names, n);
+        problems_unknown(p, key, text, key->text, names, n);
     }
 }
 
@@ -123,9 +122,10 @@ static void check_overrides(struct reader *r) {
 /* ---- the parts ---- */
 
 static void read_top(struct reader *r) {
-    static const char *const others[] = {"data", "variants", "features", "train", "measure"};
+    static const char *const others[] = {"data", "variants", "features", "train", "measure", "select"};
     struct experiment *x = r->x;
-    read_options(r, experiment_opts, &x->o, x->root, "experiment", others, sizeof others / sizeof *others);
+    experiment_read_options(r->p, experiment_opts, &x->o, x->root, "experiment", others,
+                            sizeof others / sizeof *others);
     const struct conf *at = conf_get(x->root, "seeds");
     if (!x->o.seeds.n) problems_add(r->p, at, "`seeds` must name at least one, as in [1]");
     for (int i = 0; i < x->o.seeds.n; i++)
@@ -145,7 +145,7 @@ static void read_top(struct reader *r) {
 static void read_train(struct reader *r, struct train_options *t, const struct conf *map, const char *what) {
     struct opt table[TRAIN_TABLE_MAX];
     train_table(table);
-    read_options(r, table, t, map, what, NULL, 0);
+    experiment_read_options(r->p, table, t, map, what, NULL, 0);
 }
 
 static void read_data(struct reader *r) {
@@ -188,7 +188,7 @@ static void read_data(struct reader *r) {
 static void read_body(struct reader *r, struct experiment_variant *v, const struct conf *body,
                       const char *what) {
     static const char *const others[] = {"id", "train"};
-    read_options(r, v->variant->opts, v->options, body, what, others, 2);
+    experiment_read_options(r->p, v->variant->opts, v->options, body, what, others, 2);
     char where[OPT_TEXT_MAX + 16];
     snprintf(where, sizeof where, "%s: train", what);
     read_train(r, &v->train, conf_get(body, "train"), where);
@@ -333,7 +333,7 @@ static void check_stores(struct reader *r, const struct conf *map) {
 static void read_measure(struct reader *r) {
     struct measure_options *m = &r->x->measure;
     const struct conf *map = conf_get(r->x->root, "measure");
-    read_options(r, measure_opts, m, map, "measure", NULL, 0);
+    experiment_read_options(r->p, measure_opts, m, map, "measure", NULL, 0);
     check_stores(r, map ? map : r->x->root);
     experiment_check_loads(r->x, map ? map : r->x->root, r->p);
     for (int i = 0; i < m->candidates.n; i++)
@@ -391,6 +391,8 @@ int experiment_load(const char *path, const char *const *settings, size_t n_sett
         read_variants(&r);
         read_subsets(&r);
         read_measure(&r);
+        select_read(out, p);
+        select_check(out, p);
         check_overrides(&r);
         if (out->has_schema) check_subsets(&r);
     }

@@ -11,6 +11,7 @@
  *     seeds: [1, 2, 3]
  *     train: {batch: 1024, ...}           train_table()
  *     measure: {candidates: [100, 1000]}  measure_opts
+ *     select: {rank_by: [se], top_k: [4]} bench/select/select.h
  *
  *     struct experiment x;  struct problems p = PROBLEMS_INIT;
  *     if (experiment_load("configs/mine.yaml", settings, n, &x, &p)) problems_print(&p, stderr);
@@ -23,6 +24,7 @@
 #include "base/opt.h"
 #include "bench/problems.h"
 #include "bench/run/features.h"
+#include "bench/select/select.h"
 #include "data/schema.h"
 #include "nn/fused/fused.h"
 #include "nn/optim.h"
@@ -93,6 +95,7 @@ struct experiment {
     struct train_options train;
     struct measure_options measure;
     struct hash written; /* of what the file and --set ask for, apart from names and folders; no defaults */
+    struct select_options select;
 };
 
 /* settings: "KEY=VALUE" texts of --set. KEY is a path from the top level ("train.batch",
@@ -112,6 +115,9 @@ json_t *experiment_json(const struct experiment *x);
 json_t *experiment_variant_json(const struct experiment_variant *v);
 /* What decides effect.csv, besides the data: experiment_json() without name, data, data_dir and measure. */
 json_t *experiment_train_json(const struct experiment *x);
+/* Every key of `map` into `obj`, but for those in `others`, which somebody else reads. */
+void experiment_read_options(struct problems *p, const struct opt *table, void *obj, const struct conf *map,
+                             const char *what, const char *const *others, size_t n_others);
 int json_hash(const json_t *j, struct hash *out, struct err *e);
 
 #endif

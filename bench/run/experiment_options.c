@@ -116,6 +116,7 @@ const struct experiment_key experiment_keys[] = {
     {"seeds", "list of whole numbers: each variant is trained once a seed on each feature subset"},
     {"train", "map: how models are trained"},
     {"measure", "map: how requests are timed"},
+    {"select", "map: which fields are kept, and the budget that the chosen model must fit"},
     {NULL, NULL}};
 
 /* A new reference is taken over also when it is NULL: then the object is given up. */
@@ -179,7 +180,8 @@ json_t *experiment_json(const struct experiment *x) {
     }
     json_decref(train);
     j = with(j, "train", train_json(&x->train));
-    return with(j, "measure", opt_json(measure_opts, &x->measure));
+    j = with(j, "measure", opt_json(measure_opts, &x->measure));
+    return with(j, "select", select_json(&x->select));
 }
 
 int json_hash(const json_t *j, struct hash *out, struct err *e) {

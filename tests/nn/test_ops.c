@@ -81,6 +81,13 @@ BUILD(target_attention, nn_target_attention(g, nn_sequence(g, column(g, "bag", V
                                             in[0], 4, "attention"))
 BUILD(category_alignment, nn_category_alignment(g, in[0], graph_input(g, "category", SIDE_ITEM, VALUE_ID, 3)))
 
+BUILD(concrete_gate, nn_group_scale(g, in[0], nn_concrete_gate(g, 3, 0.7, "gate")))
+
+static int group_norm(struct graph *g, const int *in, int width) {
+    (void)width;
+    int l = nn_linear(g, in[0], 3, ACT_TANH, "l");
+    return nn_mul(g, l, nn_group_norm(g, graph_find_param(g, "l.weight"), 3));
+}
 static int embedding_shared(struct graph *g, const int *in, int width) {
     (void)in;
     int a = nn_embedding(g, column(g, "a", VALUE_ID), width, "t"),
@@ -176,6 +183,8 @@ static const struct op_case cases[] = {
     {"cin, first layer", cin_first_layer, {2 * W}},
     {"column_scale", column_scale, {W}},
     {"constant", constant, {W}},
+    {"concrete_gate", concrete_gate, {3 * W}},
+    {"group_norm", group_norm, {3 * W}},
     {"l2_normalize", l2_normalize, {W}},
     {"batch_norm", batch_norm, {W}},
     {"batch_norm, uniform scale", batch_norm_uniform, {W}},

@@ -1,0 +1,73 @@
+/* fscd: a learned gate a field, under a price for the field's cost (Ma et al. 2021, "Towards a Better Tradeoff between
+ * Effectiveness and Efficiency in Pre-Ranking: A Learnable Feature Selection based Approach", SIGIR):
+ *     L = mean BCE + (strength / N) sum_j c_j z_j,    c_j = g1 o_j + g2 e_j + g3 n_j
+ * z_j: nn/ops/concrete_gate.c. o_j is what was measured for the field at serving, over the mean field's (or its FLOPs
+ * and bytes, see `cost`); e_j the embedding's size; n_j the number of its keys; N the rows of a batch. A field's
+ * importance is d_j, the probability that its gate is open. */
+#include "bench/select/gated.h"
+#include "bench/select/learn.h"
+#include <math.h>
+#include <stdio.h>
+
+enum { COST_MEASURED, COST_EQUAL };
+struct fscd_options {
+    double strength, temperature, online, embedding, keys;
+    int cost;
+};
+static const char *const cost_names[] = {"measured", "equal", NULL};
+static const struct opt opts[] = {
+    OPT_DOUBLE(struct fscd_options, strength, "1", 0, 1e6, "factor on the price of all fields"),
+    OPT_DOUBLE(struct fscd_options, temperature, "0.1", 0.001, 10, "of the gates: lower is closer to 0 or 1"),
+    OPT_DOUBLE(struct fscd_options, online, "1", 0, 1e6,
+               "weight of the cost of serving, which is 1 for the mean field"),
+    OPT_DOUBLE(struct fscd_options, embedding, "0.01", 0, 1e6, "weight of the embedding's size"),
+    OPT_DOUBLE(struct fscd_options, keys, "1e-7", 0, 1e6, "weight of the number of keys"),
+    OPT_ENUM(
+        struct fscd_options, cost, "measured", cost_names,
+        "cost of serving: as measured, which differs a little from run to run, or the same for every field"),
+    OPT_END};
+static const char gates[] = "select.gate";
+
+static double price(const struct rank_task *t, int field) {
+    const struct fscd_options *o = t->options;
+    const struct model_options *model = t->variant->options;
+    double online = o->cost == COST_MEASURED && t->cost ? fmax(t->cost[field], 0) : 1;
+    return o->online * online + o->embedding * (double)model->dim +
+           o->keys * (double)t->features->feature[field].vocab;
+}
+
+static int gate(struct graph *g, int x, const struct field_concat *c, const void *ctx) {
+    const struct rank_task *t = ctx;
+    const struct fscd_options *o = t->options;
+    int z = nn_concrete_gate(g, c->n, o->temperature, gates), part[NODE_MAX_INPUTS];
+    for (int k = 0; k < c->n; k++) part[k] = nn_scale(g, nn_slice(g, z, k, 1), price(t, c->field[k]));
+    if (o->strength > 0)
+        graph_add_loss(g, nn_add(g, c->n, part), o->strength / (double)t->variant->train.batch);
+    return nn_group_scale(g, x, z);
+}
+
+static int rank(const struct rank_task *t, double *importance, struct err *e) {
+    const struct gated_options o = {.model = *(const struct model_options *)t->variant->options,
+                                    .variant = t->variant->variant,
+                                    .options = t->variant->options,
+                                    .gate = gate,
+                                    .ctx = t};
+    struct trained m;
+    struct field_concat c;
+    char name[NN_NAME_MAX];
+    snprintf(name, sizeof name, "%s.logit", gates);
+    int rc = learn(t, &variant_gated, &o, t->features, &m, e);
+    if (!rc) rc = field_concat_find(&m.graph, t->features, &c, e);
+    int p = rc ? -1 : graph_find_param(&m.graph, name);
+    for (int k = 0; p >= 0 && k < c.n; k++)
+        importance[c.field[k]] = 1 / (1 + exp(-(double)m.graph.param[p]->value[k]));
+    trained_release(&m);
+    return rc;
+}
+
+const struct selector selector_fscd = {.name = "fscd",
+                                       .help = "learned gates under a price for what each field costs",
+                                       .opts = opts,
+                                       .options_bytes = sizeof(struct fscd_options),
+                                       .needs_cost = true,
+                                       .rank = rank};

@@ -1,0 +1,78 @@
+/* select.h: choosing features under a compute budget: the experiment's `select:` (docs/selection.md).
+ *
+ *     select:
+ *       rank_by: [se, permutation, fscd]        how fields are ranked
+ *       top_k: [2, 4, 8, 16]                    how many of them are kept
+ *       variant: [cold]                         default: every variant that is no two-tower
+ *       from: all                               the feature subset chosen from; default: the first
+ *       subject_to: {p99_ms: "<= 10"}           budget.h
+ *       fscd: {strength: 2}                     a selector's own options
+ *
+ * The order of things in `prerank run`: the ordinary sweep (which trains the model of all fields) -> what each
+ * field costs at serving (field_cost.h) -> what each is worth, by every selector (importance.h) -> a model for
+ * every selector and K (plan.h) -> measuring -> the pick (bench/report/choice.h).
+ *
+ * A selector is one file here and one line in selectors.c.
+ */
+#ifndef PRERANK_BENCH_SELECT_H
+#define PRERANK_BENCH_SELECT_H
+#include "base/opt.h"
+#include "base/pool.h"
+#include "bench/problems.h"
+#include "bench/select/budget.h"
+#include "data/dataset.h"
+#include "variants/variant.h"
+#include <jansson.h>
+
+struct experiment;
+struct experiment_variant;
+
+struct rank_task {
+    const struct dataset *ds;
+    const struct experiment_variant *variant;
+    const struct features *features; /* all that are chosen from */
+    uint64_t seed;
+    const char *weights; /* .safetensors of the trained model of all fields, this seed */
+    const double *cost;  /* [features->n] measured marginal cost of serving, over the mean field's */
+    const void *options; /* the selector's own */
+    struct pool *pool;
+    void (*progress)(void *ctx, const char *note);
+    void *progress_ctx;
+};
+struct selector {
+    const char *name, *help;
+    const struct opt *opts; /* may hold nothing but OPT_END */
+    size_t options_bytes;
+    bool needs_model; /* reads `weights` */
+    bool needs_cost;
+    /* importance[features->n]: higher is worth more. Depends on nothing but the task and what it points to;
+     * the number of threads is no part of it. */
+    int (*rank)(const struct rank_task *t, double *importance, struct err *e);
+};
+enum { SELECTORS = 6 };
+extern const struct selector *const selectors[SELECTORS + 1]; /* NULL-ended */
+
+struct select_options {
+    struct opt_ints rank_by; /* numbers in selectors[] */
+    struct opt_ints top_k;
+    struct opt_names variant; /* ids; empty: every variant that is no two-tower */
+    char from[OPT_TEXT_MAX];
+    int64_t seeds;
+    struct budget_options subject_to;
+    void *own[SELECTORS];
+};
+extern const struct opt select_opts[];
+
+/* Reads the experiment's `select:`; x->select is there afterwards, with defaults where the key is not. */
+void select_read(struct experiment *x, struct problems *p);
+/* What can be known of it before the data is prepared; needs the variants and subsets. */
+void select_check(struct experiment *x, struct problems *p);
+json_t *select_json(const struct select_options *o); /* new reference or NULL */
+/* Whether `select` asks for models (ranks and K); a budget alone does not. */
+bool select_wanted(const struct select_options *o);
+/* Whether it is about that variant. */
+bool select_takes(const struct select_options *o, const struct experiment_variant *v);
+/* Number of the subset chosen from. */
+int select_from(const struct experiment *x);
+
+#endif
