@@ -104,7 +104,7 @@ static int show_table(const struct opt *table, struct err *e) {
         str_release(&s);
         return err_nomem(e, 0);
     }
-    fputs(s.p, stdout);
+    if (s.p) fputs(s.p, stdout); /* a selector may have no option */
     str_release(&s);
     return 0;
 }
