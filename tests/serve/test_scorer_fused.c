@@ -1,0 +1,262 @@
+/* The fused engine gives the scores of the pair program run op by op: exactly as far as floats go in fp32, within what
+ * rounding costs below, on every level of instructions that this processor has. */
+#include "base/rng.h"
+#include "nn/op.h"
+#include "tests/support/toy.h"
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+static struct toy toy;
+static struct serving_data data;
+static struct err e;
+
+enum { SAMPLE = 6000 };
+static struct { uint32_t user[SAMPLE], item[SAMPLE], small[SAMPLE], big[SAMPLE]; } rows;
+static const char *const names[] = {"big", "small"};
+static const uint32_t *const columns[] = {rows.big, rows.small};
+static const struct scorer_sample sample = {SAMPLE, rows.user, rows.item, 2, names, columns};
+
+static void init(void) {
+    struct rng r = rng_init(8, 1);
+    toy_init(&toy);
+    data = toy_serving(&toy);
+    for (size_t i = 0; i < SAMPLE; i++) {
+        rows.user[i] = (uint32_t)rng_below(&r, TOY_USERS);
+        rows.item[i] = (uint32_t)rng_below(&r, TOY_ITEMS);
+        rows.small[i] = toy.pair_small[rows.user[i]][rows.item[i]];
+        rows.big[i] = toy.pair_big[rows.user[i]][rows.item[i]];
+    }
+}
+TestSuite(scorer_fused, .init = init);
+
+static struct scorer_options options(enum precision p, enum isa isa) {
+    struct scorer_options o = scorer_defaults();
+    o.passes.table_bytes = 64 << 20;
+    o.precision = p;
+    o.isa = isa;
+    o.sample = &sample;
+    return o;
+}
+
+/* Scores of users 1 and 6 for the same n items; out[2 * n]. */
+static void scores(const struct graph *g, const struct scorer_options *o, int threads, size_t n, float *out) {
+    struct pool *pool;
+    struct scorer *s;
+    uint32_t items[2000];
+    struct rng r = rng_init(5, 5);
+    for (size_t i = 0; i < n; i++) items[i] = (uint32_t)rng_below(&r, TOY_ITEMS);
+    cr_assert_eq(pool_create(threads, &pool, &e), 0);
+    cr_assert_eq(scorer_create(g, &data, o, pool, &s, &e), 0, "%s", e.msg);
+    for (uint32_t k = 0; k < 2; k++)
+        cr_assert_eq(
+            scorer_score(s, &(struct request){.user = 1 + 5 * k, .n = n, .items = items}, out + k * n, &e), 0,
+            "%s", e.msg);
+    scorer_free(s);
+    pool_free(pool);
+}
+
+/* Largest difference, relative to the largest score. */
+static double apart(const float *x, const float *y, size_t n) {
+    double worst = 0, largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        worst = fmax(worst, fabs((double)x[i] - (double)y[i]));
+        largest = fmax(largest, fabs((double)y[i]));
+    }
+    cr_assert_gt(largest, 0.01, "the test's scores must not be trivially equal");
+    return worst / largest;
+}
+
+static const struct {
+    const char *variant, *options;
+} models[] = {
+    {"mlp", "{dim: 8, hidden: [32, 16]}"},
+    {"mlp", "{dim: 5, hidden: [7]}"},
+    {"mlp", "{dim: 4, hidden: [3, 2]}"},
+    {"mlp", "{dim: 4, hidden: [33, 17, 5]}"},
+    {"mlp", "{dim: 4, hidden: [65, 128, 31, 64]}"},
+    {"mlp", "{dim: 8, hidden: [48, 100], batch_norm: true, dropout: 0.2}"},
+    {"cold", "{dim: 8, hidden: [24, 40], linear_log: true}"},
+    {"cold", "{dim: 8, hidden: [40, 24], batch_norm: true}"},
+};
+#define EACH_MODEL(m) for (size_t m = 0; m < sizeof models / sizeof *models; m++)
+
+static void op_by_op(const struct graph *g, size_t n, float *out) {
+    struct scorer_options o = options(PRECISION_FP32, ISA_BEST);
+    o.fuse = false;
+    scores(g, &o, 1, n, out);
+}
+
+/* Other activations than the variants use, on the layers of the graph they built. */
+static void set_acts(struct graph *g, enum act act) {
+    for (int i = 0; i < g->n_nodes; i++)
+        if (!strcmp(g->node[i]->op->name, "linear") && g->node[i]->attr_i[0] == ACT_RELU)
+            g->node[i]->attr_i[0] = (int)act;
+}
+
+Test(scorer_fused, fp32_equals_the_pair_program_op_by_op) {
+    static float expect[1200], got[1200];
+    EACH_MODEL(m) {
+        struct graph g;
+        toy_model(models[m].variant, models[m].options, &g);
+        op_by_op(&g, 600, expect);
+        for (enum isa isa = ISA_PORTABLE; isa <= isa_best(); isa++)
+            for (size_t block = 0; block < 200; block = block * 3 + 13) {
+                struct scorer_options o = options(PRECISION_FP32, isa);
+                o.block = block;
+                scores(&g, &o, 2, 600, got);
+                double d = apart(got, expect, 1200);
+                cr_expect_lt(d, 1e-5, "%s, %s, block %zu: %g", models[m].options, isa_names[isa], block, d);
+            }
+        graph_release(&g);
+    }
+}
+
+Test(scorer_fused, any_number_of_candidates_and_threads_gives_the_same_scores_to_the_bit) {
+    static const size_t counts[] = {1, 2, 13, 14, 15, 55, 56, 57, 63, 64, 65, 128, 129, 700, 1500};
+    static float whole[3000], got[3000];
+    struct graph g;
+    toy_model("mlp", "{hidden: [48, 33, 16]}", &g);
+    for (enum precision p = PRECISION_FP32; p <= PRECISION_INT8; p++) {
+        struct scorer_options o = options(p, ISA_BEST);
+        scores(&g, &o, 1, 1500, whole);
+        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+            for (int threads = 1; threads <= 3; threads++) {
+                size_t n = counts[k];
+                scores(&g, &o, threads, n, got);
+                cr_expect_arr_eq(got, whole, n * sizeof *got, "%s, %zu candidates, %d threads",
+                                 precision_names[p], n, threads);
+                cr_expect_arr_eq(got + n, whole + 1500, n * sizeof *got);
+            }
+    }
+    graph_release(&g);
+}
+
+Test(scorer_fused, every_activation_in_every_precision) {
+    /* sigmoids are alike, so that much of the score cancels: more than in the next test */
+    static const double most[] = {1e-5, 0.1, 0.02, 0.15};
+    static float expect[600], got[600];
+    for (enum act act = ACT_NONE; act <= ACT_LINEAR_LOG; act++) {
+        struct graph g;
+        toy_model("mlp", "{dim: 8, hidden: [40, 24, 18]}", &g);
+        set_acts(&g, act);
+        op_by_op(&g, 300, expect);
+        for (enum precision p = PRECISION_FP32; p <= PRECISION_INT8; p++)
+            for (enum isa isa = ISA_PORTABLE; isa <= isa_best(); isa++) {
+                struct scorer_options o = options(p, isa);
+                scores(&g, &o, 1, 300, got);
+                double d = apart(got, expect, 600);
+                cr_expect_lt(d, most[p], "activation %d, %s, %s: %g", (int)act, precision_names[p],
+                             isa_names[isa], d);
+            }
+        graph_release(&g);
+    }
+}
+
+/* One rounding is 2^-9 of a value in bf16, 2^-12 in fp16, 1/508 of the largest in int8; some layers and sums of them. */
+Test(scorer_fused, lower_precisions_stay_within_their_rounding_and_do_round) {
+    static const double most[] = {0, 0.03, 0.003, 0.12}, least[] = {0, 1e-4, 1e-5, 1e-3};
+    static float expect[1200], got[1200];
+    EACH_MODEL(m) {
+        struct graph g;
+        toy_model(models[m].variant, models[m].options, &g);
+        op_by_op(&g, 600, expect);
+        for (enum precision p = PRECISION_BF16; p <= PRECISION_INT8; p++)
+            for (enum isa isa = ISA_PORTABLE; isa <= isa_best(); isa++) {
+                struct scorer_options o = options(p, isa);
+                scores(&g, &o, 2, 600, got);
+                double d = apart(got, expect, 1200);
+                cr_expect_lt(d, most[p], "%s, %s, %s: %g", models[m].options, precision_names[p],
+                             isa_names[isa], d);
+                cr_expect_gt(d, least[p], "%s, %s, %s: nothing was rounded", models[m].options,
+                             precision_names[p], isa_names[isa]);
+            }
+        graph_release(&g);
+    }
+}
+
+Test(scorer_fused, instructions_change_int8_scores_by_no_more_than_a_float_rounding) {
+    static float expect[1200], got[1200];
+    struct graph g;
+    toy_model("mlp", "{dim: 8, hidden: [64, 48, 32]}", &g);
+    struct scorer_options o = options(PRECISION_INT8, ISA_PORTABLE);
+    scores(&g, &o, 1, 600, expect);
+    for (enum isa isa = ISA_AVX2; isa <= isa_best(); isa++) {
+        size_t other = 0;
+        o.isa = isa;
+        scores(&g, &o, 1, 600, got);
+        for (size_t i = 0; i < 1200; i++) other += fabsf(got[i] - expect[i]) > 1e-4f * (1 + fabsf(expect[i]));
+        /* a sum half way between two bytes may go to the other one when its last bit differs */
+        cr_expect_leq(other, 12, "%s: %zu of 1200 scores differ", isa_names[isa], other);
+    }
+    graph_release(&g);
+}
+
+Test(scorer_fused, int8_is_the_same_every_time_and_depends_on_the_sample) {
+    static float first[200], again[200];
+    static const struct scorer_sample small = {1, rows.user, rows.item, 2, names, columns};
+    struct graph g;
+    toy_model("mlp", "{dim: 8, hidden: [32, 16]}", &g);
+    struct scorer_options o = options(PRECISION_INT8, ISA_BEST);
+    scores(&g, &o, 1, 100, first);
+    scores(&g, &o, 2, 100, again);
+    cr_expect_arr_eq(first, again, sizeof first);
+    o.sample = &small;
+    scores(&g, &o, 1, 100, again);
+    cr_expect_neq(memcmp(first, again, sizeof first), 0);
+    graph_release(&g);
+}
+
+static void refused(const char *variant, const char *text, const struct scorer_options *o, const char *why) {
+    struct graph g;
+    struct scorer *s;
+    toy_model(variant, text, &g);
+    cr_assert_eq(scorer_create(&g, &data, o, NULL, &s, &e), ERR_INPUT, "%s in %s", variant,
+                 precision_names[o->precision]);
+    cr_expect(strstr(e.msg, why), "%s: %s", variant, e.msg);
+    graph_release(&g);
+}
+
+Test(scorer_fused, what_cannot_be_served_in_a_precision_is_refused) {
+    for (enum precision p = PRECISION_BF16; p <= PRECISION_INT8; p++) {
+        struct scorer_options o = options(p, ISA_BEST);
+        refused("dcn", "{dim: 4, hidden: [16]}", &o, "no chain");
+        refused("din", "{dim: 8, hidden: [24], length: 2, attention: 5}", &o, "cannot be served in");
+        refused("inttower", "{dim: 8, hidden: [24, 16], heads: 3, head_dim: 8}", &o, "no chain");
+        o.passes.table_bytes = 1 << 10;
+        refused("mlp", "{hidden: [16]}", &o, "partial products");
+        o.passes.table_bytes = 64 << 20;
+        o.fuse = false;
+        refused("mlp", "{hidden: [16]}", &o, "switched off");
+    }
+}
+
+Test(scorer_fused, int8_wants_a_sample_with_the_models_columns) {
+    static const struct scorer_sample less = {SAMPLE, rows.user, rows.item, 1, names, columns};
+    struct scorer_options o = options(PRECISION_INT8, ISA_BEST);
+    o.sample = NULL;
+    refused("mlp", "{hidden: [16]}", &o, "sample");
+    o.sample = &less;
+    refused("mlp", "{hidden: [16]}", &o, "no column `small`");
+    o.sample = &sample;
+    rows.item[7] = TOY_ITEMS;
+    refused("mlp", "{hidden: [16]}", &o, "row 7 of the sample is item 700");
+}
+
+Test(scorer_fused, a_record_takes_half_and_a_quarter_of_the_bytes) {
+    struct graph g;
+    toy_model("mlp", "{dim: 8, hidden: [128, 16]}", &g);
+    const size_t bytes[] = {512, 256, 256, 128};
+    for (enum precision p = PRECISION_FP32; p <= PRECISION_INT8; p++) {
+        struct scorer *s;
+        struct scorer_options o = options(p, ISA_BEST);
+        cr_assert_eq(scorer_create(&g, &data, &o, NULL, &s, &e), 0, "%s", e.msg);
+        struct scorer_cost c = scorer_cost(s);
+        cr_expect_eq(c.item_record_bytes, bytes[p]);
+        cr_expect_eq(c.item_store_bytes, bytes[p] * TOY_ITEMS);
+        cr_expect_float_eq(c.bytes_per_candidate, 3 * ((double)bytes[p] + 4), 1e-9, "%g",
+                           c.bytes_per_candidate);
+        scorer_free(s);
+    }
+    graph_release(&g);
+}
