@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "nn/vec.h"
 #include "serve/index.h"
+#include "tests/support/models.h"
 #include "tests/support/toy.h"
 #include <criterion/criterion.h>
 #include <math.h>
@@ -261,33 +262,22 @@ Test(index, files_of_another_model_cut_off_or_foreign_are_refused) {
 static struct toy toy;
 
 Test(index, retrieval_by_flat_equals_scoring_all_items_for_every_two_tower) {
-    static const char *const model[][2] = {
-        {"dssm", "{dim: 8, hidden: [24, 12]}"},
-        {"dssm", "{hidden: [24, 12], normalize: true, temperature: 0.05}"},
-        {"senet", "{dim: 8, hidden: [24, 12]}"},
-        {"parallel", "{dim: 8, hidden: [24], d: 12}"},
-        {"parallel", "{channels: [mlp]}"},
-        {"parallel", "{channels: [dcn]}"},
-        {"parallel", "{channels: [fm]}"},
-        {"parallel", "{channels: [ffm]}"},
-        {"parallel", "{channels: [cin], cin: [5, 3]}"},
-        {"dat", "{dim: 8, hidden: [24, 12]}"},
-    };
     struct err e = ERR_INIT;
     toy_init(&toy);
     struct serving_data data = toy_serving(&toy);
     uint32_t all[TOY_ITEMS], order[TOY_ITEMS], got[TOY_ITEMS];
     float expect[TOY_ITEMS], found[TOY_ITEMS], vector[512];
     for (uint32_t i = 0; i < TOY_ITEMS; i++) all[i] = i;
-    for (size_t m = 0; m < sizeof model / sizeof *model; m++) {
+    for (const struct toy_variant *m = toy_variants; m->variant; m++) {
+        if (!m->towers) continue;
         struct graph g;
         struct scorer *s;
         struct scorer_towers t;
         struct index *ix;
         struct scorer_options o = scorer_defaults();
-        toy_model(model[m][0], model[m][1], &g);
+        toy_model(m->variant, m->options, &g);
         cr_assert_eq(scorer_create(&g, &data, &o, NULL, &s, &e), 0, "%s", e.msg);
-        cr_assert_eq(scorer_towers(s, &t, &e), 0, "%s %s: %s", model[m][0], model[m][1], e.msg);
+        cr_assert_eq(scorer_towers(s, &t, &e), 0, "%s %s: %s", m->variant, m->options, e.msg);
         cr_assert_leq(t.dim, 512);
         cr_assert_eq(index_create("Flat", t.dim, 1, &ix, &e), 0, "%s", e.msg);
         cr_assert_eq(index_add(ix, (struct vectors){t.items, t.n_items, t.dim}, &e), 0, "%s", e.msg);
@@ -302,10 +292,10 @@ Test(index, retrieval_by_flat_equals_scoring_all_items_for_every_two_tower) {
             for (size_t k = 0; k < TOY_ITEMS;
                  k++) { /* places differ only among scores that are equal but for rounding */
                 double logit = t.scale * (double)found[k] + t.bias;
-                cr_assert_float_eq(logit, (double)expect[order[k]], 1e-5 * largest, "%s %s", model[m][0],
-                                   model[m][1]);
-                cr_assert_float_eq(logit, (double)expect[got[k]], 1e-5 * largest, "%s %s", model[m][0],
-                                   model[m][1]);
+                cr_assert_float_eq(logit, (double)expect[order[k]], 1e-5 * largest, "%s %s", m->variant,
+                                   m->options);
+                cr_assert_float_eq(logit, (double)expect[got[k]], 1e-5 * largest, "%s %s", m->variant,
+                                   m->options);
             }
         }
         index_free(ix);
@@ -315,18 +305,19 @@ Test(index, retrieval_by_flat_equals_scoring_all_items_for_every_two_tower) {
 }
 
 Test(index, models_that_are_no_two_towers_have_no_vectors) {
-    static const char *const model[] = {"mlp", "cold", "inttower", "dcn", "din"};
     struct err e = ERR_INIT;
     toy_init(&toy);
     struct serving_data data = toy_serving(&toy);
-    for (size_t m = 0; m < sizeof model / sizeof *model; m++) {
+    toy_variants_are_all();
+    for (const struct toy_variant *m = toy_variants; m->variant; m++) {
+        if (m->towers) continue;
         struct graph g;
         struct scorer *s;
         struct scorer_towers t;
         struct scorer_options o = scorer_defaults();
-        toy_model(model[m], "{}", &g);
+        toy_model(m->variant, m->options, &g);
         cr_assert_eq(scorer_create(&g, &data, &o, NULL, &s, &e), 0, "%s", e.msg);
-        cr_expect_eq(scorer_towers(s, &t, &e), ERR_INPUT, "%s", model[m]);
+        cr_expect_eq(scorer_towers(s, &t, &e), ERR_INPUT, "%s", m->variant);
         cr_expect(strstr(e.msg, "no two-tower"), "%s", e.msg);
         scorer_free(s);
         graph_release(&g);

@@ -1,6 +1,7 @@
 /* Serving is the training graph cut at the frontier: whatever passes run, whatever the number of threads,
  * scores are the same. */
 #include "base/rng.h"
+#include "tests/support/models.h"
 #include "tests/support/toy.h"
 #include <criterion/criterion.h>
 #include <math.h>
@@ -36,37 +37,12 @@ static double skew(const struct graph *g, const struct scorer_options *o, int th
     return worst / largest;
 }
 
-static const struct {
-    const char *variant, *options;
-} models[] = {
-    {"dssm", "{dim: 8, hidden: [24, 12]}"},
-    {"dssm", "{dim: 8, hidden: [24, 12], normalize: true, temperature: 0.05, dropout: 0.5}"},
-    {"dssm", "{dim: 8, hidden: [24, 16, 12], batch_norm: true}"},
-    {"mlp", "{dim: 8, hidden: [32, 16]}"},
-    {"mlp", "{dim: 8, hidden: [32, 16], batch_norm: true, dropout: 0.3}"},
-    {"mlp", "{dim: 5, hidden: [7]}"},
-    {"senet", "{dim: 8, hidden: [24, 12]}"},
-    {"senet", "{dim: 4, hidden: [12], gate: sigmoid, skip: true, reduction: 1}"},
-    {"parallel", "{dim: 8, hidden: [24], d: 12}"},
-    {"parallel", "{channels: [mlp]}"},
-    {"parallel", "{channels: [dcn]}"},
-    {"parallel", "{channels: [fm]}"},
-    {"parallel", "{channels: [ffm]}"},
-    {"parallel", "{channels: [cin], cin: [5, 3]}"},
-    {"inttower", "{dim: 8, hidden: [24, 16], heads: 3, head_dim: 8}"},
-    {"dat", "{dim: 8, hidden: [24, 12]}"},
-    {"din", "{dim: 8, hidden: [24], length: 2, attention: 5}"},
-    {"dcn", "{dim: 4, hidden: [16]}"},
-    {"cold", "{dim: 8, hidden: [24], linear_log: true}"},
-    {"cold", "{dim: 8, hidden: [24], batch_norm: true}"},
-    {"cold", "{dim: 8, hidden: [24], importance: se}"},
-};
-
 Test(scorer, serving_scores_equal_training_scores_for_every_model_and_every_pass) {
     toy_init(&toy);
-    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+    toy_variants_are_all();
+    for (const struct toy_variant *m = toy_variants; m->variant; m++) {
         struct graph g;
-        toy_model(models[m].variant, models[m].options, &g);
+        toy_model(m->variant, m->options, &g);
         for (int bits = 0; bits < 8; bits++) {
             struct scorer_options o = scorer_defaults();
             o.passes.bn_fold = bits & 1;
@@ -74,7 +50,7 @@ Test(scorer, serving_scores_equal_training_scores_for_every_model_and_every_pass
             o.passes.table_bytes = bits & 4 ? 1 << 20 : 0;
             o.block = bits & 1 ? 64 : 100;
             double d = skew(&g, &o, 2, 333);
-            cr_expect_lt(d, 1e-5, "%s %s passes %d: %g", models[m].variant, models[m].options, bits, d);
+            cr_expect_lt(d, 1e-5, "%s %s passes %d: %g", m->variant, m->options, bits, d);
         }
         graph_release(&g);
     }

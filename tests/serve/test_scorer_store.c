@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "tests/support/models.h"
 #include "tests/support/redis.h"
 #include "tests/support/toy.h"
 #include <criterion/criterion.h>
@@ -65,33 +66,16 @@ static double skew(struct scorer *s, const struct graph *g, size_t n) {
     return worst / largest;
 }
 
-static const struct {
-    const char *variant, *options;
-} models[] = {
-    {"dssm", "{dim: 8, hidden: [24, 12]}"},
-    {"dssm", "{dim: 8, hidden: [24, 12], normalize: true, temperature: 0.05}"},
-    {"senet", "{dim: 8, hidden: [24, 12]}"},
-    {"parallel", "{dim: 8, hidden: [24], d: 12}"},
-    {"parallel", "{channels: [mlp]}"},
-    {"parallel", "{channels: [dcn]}"},
-    {"parallel", "{channels: [fm]}"},
-    {"parallel", "{channels: [ffm]}"},
-    {"parallel", "{channels: [cin], cin: [5, 3]}"},
-    {"inttower", "{dim: 8, hidden: [24, 16], heads: 3, head_dim: 8}"},
-    {"dat", "{dim: 8, hidden: [24, 12]}"},
-    {"cold", "{dim: 8, hidden: [24], batch_norm: true}"},
-    {"mlp", "{dim: 8, hidden: [32, 16]}"},
-};
-
 Test(scorer_store, serving_scores_equal_training_scores_through_every_store) {
     struct err e = ERR_INIT;
     struct serving_data data = toy_serving(&toy);
     struct pool *pool;
     cr_assert_eq(pool_create(2, &pool, &e), 0);
     int kinds = n_kinds();
-    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+    toy_variants_are_all();
+    for (const struct toy_variant *m = toy_variants; m->variant; m++) {
         struct graph g;
-        toy_model(models[m].variant, models[m].options, &g);
+        toy_model(m->variant, m->options, &g);
         for (int kind = 0; kind < kinds; kind++)
             for (int attach = 0; attach < (kind == STORE_MEMORY ? 1 : 2); attach++) {
                 struct scorer_options o = options(kind, attach ? 128 : 50);
@@ -100,8 +84,8 @@ Test(scorer_store, serving_scores_equal_training_scores_through_every_store) {
                 cr_assert_eq(scorer_create(&g, &data, &o, attach ? NULL : pool, &s, &e), 0, "%s", e.msg);
                 for (size_t n = 1; n < 700; n = n * 6 + 1) {
                     double d = skew(s, &g, n);
-                    cr_expect_lt(d, 1e-5, "%s %s, store %d, %zu candidates: %g", models[m].variant,
-                                 models[m].options, kind, n, d);
+                    cr_expect_lt(d, 1e-5, "%s %s, store %d, %zu candidates: %g", m->variant, m->options, kind,
+                                 n, d);
                 }
                 scorer_free(s);
             }

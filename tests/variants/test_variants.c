@@ -1,12 +1,15 @@
 /* Every variant: gradients against finite differences, a tiny set overfitted, the same weights for any number
  * of threads. */
 #include "base/rng.h"
+#include "nn/checkpoint.h"
 #include "nn/optim.h"
+#include "tests/support/models.h"
 #include "tests/support/toy.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ROWS = 24, SLICE = 7 };
 
@@ -24,29 +27,6 @@ static void make_rows(void) {
     }
 }
 
-static const struct {
-    const char *variant, *options;
-} models[] = {
-    {"dssm", "{dim: 4, hidden: [6, 5]}"},
-    {"dssm", "{dim: 4, hidden: [6, 5], batch_norm: true}"},
-    {"dssm", "{dim: 4, hidden: [6, 5], normalize: true, temperature: 0.2}"},
-    {"senet", "{dim: 4, hidden: [6, 5], reduction: 1, gate: sigmoid}"},
-    {"senet", "{dim: 4, hidden: [6, 5], reduction: 1, skip: true}"},
-    {"parallel", "{dim: 4, hidden: [6], d: 5, cin: [3, 2], ffm_dim: 2, cross_layers: 2}"},
-    {"parallel", "{dim: 4, channels: [fm]}"},
-    {"parallel", "{dim: 4, channels: [ffm]}"},
-    {"parallel", "{dim: 4, channels: [cin], cin: [3, 2]}"},
-    /* differences see through a stopped gradient: the mimic losses have a test of their own */
-    {"dat", "{dim: 4, hidden: [6, 5], category: item_id, mimic_user: 0, mimic_item: 0}"},
-    {"inttower", "{dim: 4, hidden: [6, 5], heads: 2, head_dim: 3}"},
-    {"mlp", "{dim: 4, hidden: [6, 5]}"},
-    {"dcn", "{dim: 4, hidden: [6], cross_layers: 2}"},
-    {"din", "{dim: 4, hidden: [6], length: 2, attention: 3}"},
-    {"cold", "{dim: 4, hidden: [6], linear_log: true}"},
-    {"cold", "{dim: 4, hidden: [6], importance: se}"},
-};
-enum { MODELS = sizeof models / sizeof *models };
-
 struct run {
     struct graph g;
     struct exec *x;
@@ -57,7 +37,7 @@ struct run {
 };
 
 /* The batch cut into slices, as the trainer does. */
-static void begin_model(struct run *r, const char *variant, const char *options, struct pool *pool) {
+static void begin(struct run *r, const char *variant, const char *options, struct pool *pool) {
     struct err e = ERR_INIT;
     toy_model(variant, options, &r->g);
     cr_assert_eq(exec_create(&r->g, &(struct exec_options){ROWS, SLICE, true, pool}, &r->x, &e), 0, "%s",
@@ -76,10 +56,6 @@ static void begin_model(struct run *r, const char *variant, const char *options,
         }
         r->slice[r->n] = (struct exec_slice){ROWS - first < SLICE ? ROWS - first : SLICE, r->col[r->n]};
     }
-}
-
-static void begin(struct run *r, size_t m, struct pool *pool) {
-    begin_model(r, models[m].variant, models[m].options, pool);
 }
 
 static void end(struct run *r) {
@@ -118,13 +94,14 @@ static float **gradients(struct run *r) {
 
 Test(variants, gradients_equal_finite_differences, .timeout = 120) {
     make_rows();
-    for (size_t m = 0; m < MODELS; m++) {
+    toy_variants_are_all();
+    for (const struct toy_variant *m = toy_variants; m->variant; m++) {
         struct run r;
-        begin(&r, m, NULL);
+        begin(&r, m->variant, m->options, NULL);
         float **grad = gradients(&r);
         double error = 0, size = 0;
         int kinks = 0, tried = 0;
-        struct rng pick = rng_init(m, 9);
+        struct rng pick = rng_init((uint64_t)(m - toy_variants), 9);
         for (int p = 0; p < r.g.n_params; p++) {
             struct param *w = r.g.param[p];
             size_t n = w->rows * w->cols;
@@ -151,9 +128,9 @@ Test(variants, gradients_equal_finite_differences, .timeout = 120) {
         }
         free(grad);
         cr_expect_lt(kinks, tried / 4, "%d of %d", kinks, tried);
-        cr_expect_gt(size, 1e-6, "%s %s has no gradient to speak of", models[m].variant, models[m].options);
-        cr_expect_lt(sqrt(error / size), 5e-3, "%s %s: relative error %g", models[m].variant,
-                     models[m].options, sqrt(error / size));
+        cr_expect_gt(size, 1e-6, "%s %s has no gradient to speak of", m->variant, m->options);
+        cr_expect_lt(sqrt(error / size), 5e-3, "%s %s: relative error %g", m->variant, m->options,
+                     sqrt(error / size));
         end(&r);
     }
 }
@@ -166,7 +143,7 @@ Test(variants, mimic_loss_moves_the_augmented_vector_and_stops_at_the_other_towe
                                           "{dim: 4, hidden: [6, 5], mimic_user: 3, mimic_item: 0}"};
     make_rows();
     for (int k = 0; k < 2; k++) {
-        begin_model(&r[k], "dat", options[k], NULL);
+        begin(&r[k], "dat", options[k], NULL);
         grad[k] = gradients(&r[k]);
     }
     const struct graph *g = &r[1].g;
@@ -211,37 +188,114 @@ static double train(struct run *r, struct pool *pool, int steps) {
     return loss;
 }
 
+/* What is saved scores the same when it is loaded, to the bit. */
+static void expect_same_after_loading(struct run *r, const struct toy_variant *m) {
+    char path[] = "/tmp/prerank-test-XXXXXX";
+    struct err e = ERR_INIT;
+    struct run loaded;
+    float score[ROWS], again[ROWS];
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    begin(&loaded, m->variant, m->options, NULL);
+    cr_assert_eq(checkpoint_save(&r->g, path, NULL, &e), 0, "%s", e.msg);
+    cr_assert_eq(checkpoint_load(&loaded.g, path, &e), 0, "%s", e.msg);
+    remove(path);
+    exec_score(r->x, r->slice, r->n, score);
+    exec_score(loaded.x, loaded.slice, loaded.n, again);
+    cr_expect_eq(memcmp(score, again, sizeof score), 0, "%s %s: other scores after loading", m->variant,
+                 m->options);
+    end(&loaded);
+}
+
 Test(variants, overfit_a_tiny_set, .timeout = 120) {
     make_rows();
     for (size_t i = 0; i < ROWS; i++)
         items[i] = (uint32_t)i; /* no pair of rows with equal features and different labels */
-    for (size_t m = 0; m < MODELS; m++) {
+    for (const struct toy_variant *m = toy_variants; m->variant; m++) {
         struct run r;
-        begin(&r, m, NULL);
+        begin(&r, m->variant, m->options, NULL);
         double loss = train(&r, NULL, 400), bce = 0;
         struct mat out = exec_value(r.x, r.g.loss[r.g.n_losses - 1].node);
         for (size_t i = 0; i < ROWS; i++) bce += (double)out.p[i * out.ld] / ROWS;
-        cr_expect_lt(bce, 0.12, "%s %s: bce %g of objective %g", models[m].variant, models[m].options, bce,
-                     loss);
+        cr_expect_lt(bce, 0.12, "%s %s: bce %g of objective %g", m->variant, m->options, bce, loss);
+        expect_same_after_loading(&r, m);
         end(&r);
     }
 }
 
+/* ---- what the options of a variant refuse and default to ---- */
+
+static int build(const char *variant, const char *options, struct graph *g, struct err *e) {
+    const struct variant *v = variant_find(variant);
+    struct arena a = ARENA_INIT;
+    struct conf *map;
+    struct features f = toy_features();
+    void *o = arena_alloc(&a, v->options_bytes);
+    opt_defaults(v->opts, o);
+    cr_assert_eq(conf_parse("options", options, strlen(options), &a, &map, e), 0, "%s", e->msg);
+    int rc = opt_read(v->opts, o, map, variant, e);
+    graph_init(g);
+    if (!rc) rc = variant_build(v, o, &f, g, e);
+    arena_release(&a);
+    return rc;
+}
+
+Test(variants, refuse_what_makes_no_model) {
+    static const struct {
+        const char *variant, *options, *message;
+    } bad[] = {{"parallel", "{channels: []}", "`channels` is empty"},
+               {"parallel", "{channels: [fm, ffm, fm]}", "`fm` is listed twice"},
+               {"parallel", "{cin: []}", "`cin` is empty"},
+               {"parallel", "{channels: [dnn]}", "dnn"},
+               {"dat", "{hidden: []}", "`hidden` is empty"},
+               {"dat", "{category: item_bag}", "`item_bag` is no single-id field of the item side"},
+               {"dat", "{user_id: nobody}", "`nobody` is no single-id field of the user side"},
+               {"din", "{history: user_bag}", "`user_bag` is no bag of the user's recent items"},
+               {"inttower", "{hidden: []}", "`hidden` is empty"},
+               {"inttower", "{heads: 0}", "heads"},
+               {"cold", "{importance: lasso}", "lasso"},
+               {"senet", "{gate: tanh}", "tanh"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct graph g;
+        struct err e = ERR_INIT;
+        cr_expect_eq(build(bad[i].variant, bad[i].options, &g, &e), ERR_INPUT, "%s %s", bad[i].variant,
+                     bad[i].options);
+        cr_expect(strstr(e.msg, bad[i].message), "%s %s: %s", bad[i].variant, bad[i].options, e.msg);
+        graph_release(&g);
+    }
+}
+
+/* The toy's item side has no single id beside item_id, so there is nothing to align on by default. */
+Test(variants, dat_aligns_only_where_there_is_a_category_and_ffm_alone_has_no_other_table) {
+    struct graph g;
+    struct err e = ERR_INIT;
+    cr_assert_eq(build("dat", "{}", &g, &e), 0, "%s", e.msg);
+    cr_expect_eq(g.n_losses, 3, "two mimic losses and the label's");
+    graph_release(&g);
+    cr_assert_eq(build("dat", "{category: item_id, mimic_item: 0}", &g, &e), 0, "%s", e.msg);
+    cr_expect_eq(g.n_losses, 3, "one mimic loss, the alignment, and the label's");
+    graph_release(&g);
+    cr_assert_eq(build("parallel", "{channels: [ffm]}", &g, &e), 0, "%s", e.msg);
+    for (int p = 0; p < g.n_params; p++)
+        cr_expect(strncmp(g.param[p]->name, "embedding.", 10) != 0, "%s is of no use", g.param[p]->name);
+    graph_release(&g);
+}
+
 Test(variants, train_to_the_same_bits_with_any_number_of_threads, .timeout = 120) {
     make_rows();
-    for (size_t m = 0; m < MODELS; m++) {
+    for (const struct toy_variant *m = toy_variants; m->variant; m++) {
         struct run one;
-        begin(&one, m, NULL);
+        begin(&one, m->variant, m->options, NULL);
         double expect = train(&one, NULL, 5);
         for (int threads = 2; threads <= 8; threads *= 4) {
             struct err e = ERR_INIT;
             struct pool *pool;
             struct run many;
             cr_assert_eq(pool_create(threads, &pool, &e), 0);
-            begin(&many, m, pool);
+            begin(&many, m->variant, m->options, pool);
             double got = train(&many, pool, 5);
-            cr_expect_eq(got, expect, "%s %s: loss %.17g and %.17g", models[m].variant, models[m].options,
-                         got, expect);
+            cr_expect_eq(got, expect, "%s %s: loss %.17g and %.17g", m->variant, m->options, got, expect);
             for (int p = 0; p < one.g.n_params; p++)
                 cr_expect_arr_eq(one.g.param[p]->value, many.g.param[p]->value,
                                  one.g.param[p]->rows * one.g.param[p]->cols * sizeof(float), "%s",
