@@ -10,6 +10,7 @@
 #include "bench/run/measure.h"
 #include "bench/run/served.h"
 #include "bench/run/sweep.h"
+#include "bench/select/plan.h"
 #include "data/prepare.h"
 #include <string.h>
 
@@ -40,11 +41,19 @@ static int measure(struct run *r, struct err *e) {
     return rc;
 }
 
+/* The second stage: models of the fields that the first one's models chose. */
+static int train_selected(struct run *r, struct err *e) {
+    TRY(select_models(&r->sweep, r->pool, e));
+    if (r->resume) TRY(sweep_resume(&r->sweep, e));
+    return sweep_train(&r->sweep, r->pool, e);
+}
+
 static int train_and_measure(struct run *r, struct err *e) {
     struct sweep *s = &r->sweep;
     TRY(served_check(&r->x, r->dir, e));
     if (r->resume) TRY(sweep_resume(s, e));
     int rc = sweep_train(s, r->pool, e);
+    if (!rc && select_wanted(&r->x.select)) rc = train_selected(r, e);
     if (rc && rc != ERR_INTERRUPTED) return rc;
     TRY(sweep_assemble(s, rc ? NULL : e));
     if (rc) return rc;

@@ -7,6 +7,9 @@
  * curves.csv      one row per variant x features x seed x epoch (epoch 0: before training)
  * latency.csv     the measured distribution behind each row of compute.csv: percentile (0..100) and RT there
  * instructions.csv  instructions of scoring one request, when they were counted (run --instructions)
+ * fields.csv      one row per variant x field: what the field costs at serving (select)
+ * importance.csv  one row per variant x selector x seed (and their mean) x field: what it is worth
+ * subsets.csv     one row per variant x selector x K: which fields, and as which subset they were trained
  * tradeoff.csv    the join of effect (test split, mean over seeds) and compute; made by tradeoff.c
  * differences.csv  one row per variant x features but the first: GAUC's difference to the first, paired by user; made by
  *                 differences.c from predictions/
@@ -31,6 +34,13 @@
     "clicks_kept,ranker_recall,pre_us,ranker_us,total_us,pre_flops,ranker_flops,total_flops"
 #define RESULTS_CURVES_COLUMNS                                                                               \
     "variant,features,seed,epoch,step,learning_rate,train_loss,valid_gauc,valid_auc,valid_logloss,seconds"
+#define RESULTS_FIELDS_COLUMNS                                                                               \
+    "variant,field,side,candidates,request_us,request_lo_us,request_hi_us,ns_per_candidate,"                 \
+    "flops_per_candidate,bytes_per_candidate,flops_per_request,vocab"
+#define RESULTS_IMPORTANCE_COLUMNS                                                                           \
+    "variant,selector,seed,field,side,importance,rank,request_us,ns_per_candidate,flops_per_candidate,"      \
+    "bytes_per_candidate,seconds"
+#define RESULTS_SUBSETS_COLUMNS "variant,selector,k,features,trained_as,n_fields,fields"
 #define RESULTS_INSTRUCTIONS_COLUMNS "variant,features,precision,store,candidates,threads,load,instructions"
 #define RESULTS_LATENCY_COLUMNS "variant,features,precision,store,candidates,threads,load,percentile,rt_us,offered_qps"
 /* gauc: mean over seeds on test; gauc_lo/hi: its 95 % t interval over seeds (with one seed: the bootstrap over users);

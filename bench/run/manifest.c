@@ -14,9 +14,10 @@
 
 /* ---- who wrote this folder ---- */
 
-static const char *const own_folders[] = {"runs", "predictions", "models", "plots", "stores"};
-static const char *const own_files[] = {"effect.csv",  "curves.csv",   "compute.csv",
-                                        "latency.csv", "tradeoff.csv", "report.html"};
+static const char *const own_folders[] = {"importance", "runs", "predictions", "models", "plots", "stores"};
+static const char *const own_files[] = {"effect.csv",   "curves.csv",  "compute.csv",    "latency.csv",
+                                        "tradeoff.csv", "report.html", "importance.csv", "fields.csv",
+                                        "subsets.csv",  "chosen.json"};
 
 static int list_names(const char *dir, int (*each)(const char *dir, const char *name, struct err *e), int *n,
                       struct err *e) {

@@ -108,6 +108,25 @@ static int run_closed(struct measure *m) {
     return 0;
 }
 
+/* Models that are listed under a second name have their rows there, too. */
+static int add_names(struct measure *m) {
+    for (int k = 0; k < m->s->n_models; k++) {
+        const struct sweep_model *model = &m->s->model[k];
+        if (model->same_as < 0 || !model->listed) continue;
+        for (int i = 0; i < m->n_points; i++) {
+            const struct point *p = &m->point[i];
+            if (p->variant != model->variant->id || p->features != m->s->model[model->same_as].subset->name)
+                continue;
+            struct point *again = arena_alloc(&m->arena, sizeof *again);
+            if (!again) return err_nomem(m->e, sizeof *again);
+            *again = *p;
+            again->features = model->subset->name;
+            TRY(measured_again(&m->rows, p, again, m->e));
+        }
+    }
+    return 0;
+}
+
 static int prepare(struct measure *m) {
     gemm_single_threaded();
     m->clock = clock_real();
@@ -133,6 +152,7 @@ int measure_run(const struct sweep *s, const struct machine *machine, struct poo
     int rc = m.o->candidates.n ? prepare(&m) : 0; /* nothing to measure: tables without rows */
     if (!rc) rc = run_closed(&m);
     if (!rc) rc = measure_open_loads(m.point, m.n_points, m.o, &m.rows, m.e);
+    if (!rc) rc = add_names(&m);
     if (!rc) rc = measure_write(s->dir, &m.rows, machine, m.e);
     release(&m);
     return rc;

@@ -31,9 +31,22 @@ struct measured *measured_add(struct measured_list *l, const struct point *p, co
 }
 
 void measured_release(struct measured_list *l) {
-    for (int i = 0; i < l->n; i++) samples_release(&l->v[i].took);
+    for (int i = 0; i < l->n; i++)
+        if (!l->v[i].again) samples_release(&l->v[i].took);
     mem_free(l->v);
     *l = (struct measured_list){0};
+}
+
+int measured_again(struct measured_list *l, const struct point *from, const struct point *to, struct err *e) {
+    for (int i = 0, n = l->n; i < n; i++) {
+        if (l->v[i].point != from) continue;
+        struct measured *r = measured_add(l, to, l->v[i].load, e);
+        if (!r) return ERR_INPUT;
+        *r = l->v[i];
+        r->point = to;
+        r->again = true;
+    }
+    return 0;
 }
 
 int measured_closed(struct measured_list *l, struct point *p, double limit_ms, struct err *e) {
@@ -135,7 +148,8 @@ static void latency_rows(FILE *f, const struct measured *r) {
 int measure_write(const char *dir, struct measured_list *l, const struct machine *m, struct err *e) {
     char path[1024];
     struct file_out o;
-    for (int i = 0; i < l->n; i++) stat_sort_ns(l->v[i].took.v, l->v[i].took.n);
+    for (int i = 0; i < l->n; i++)
+        if (!l->v[i].again) stat_sort_ns(l->v[i].took.v, l->v[i].took.n);
     TRY(file_join(path, sizeof path, dir, "compute.csv", e));
     TRY(file_begin(&o, path, e));
     fprintf(o.f, "%s\n", RESULTS_COMPUTE_COLUMNS);

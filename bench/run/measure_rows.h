@@ -28,6 +28,7 @@ struct measured { /* a point under one load */
     const char *load;
     double offered_qps, qps; /* offered: NaN in a closed loop */
     struct samples took;     /* counted response times, in the order of time; measure_write() sorts them */
+    bool again;              /* another row's samples under another name: not to be released */
     double service_us, wait_us, lag_p99_us, utilisation; /* NaN in a closed loop */
     double limit_us;                                     /* 0: none */
     uint64_t missing;
@@ -42,6 +43,8 @@ struct measured *measured_add(struct measured_list *l, const struct point *p, co
                               struct err *e);
 void measured_release(struct measured_list *l);
 
+/* The rows of point `from` once more, as those of point `to`: the same model under another name. */
+int measured_again(struct measured_list *l, const struct point *from, const struct point *to, struct err *e);
 /* Takes over the samples of p->round. */
 int measured_closed(struct measured_list *l, struct point *p, double limit_ms, struct err *e);
 

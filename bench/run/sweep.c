@@ -51,21 +51,27 @@ static void note_left_out(struct sweep_model *m, const struct features *all, con
     str_release(&s);
 }
 
+/* An earlier model of the variant that sees the same, or -1. */
+static int find_same(const struct sweep *s, const struct sweep_model *m) {
+    for (int k = 0; k < (int)(m - s->model); k++) {
+        const struct sweep_model *o = &s->model[k];
+        if (o->variant == m->variant && o->same_as < 0 && same_features(&o->features, &m->features)) return k;
+    }
+    return -1;
+}
+
 static int plan_model(struct sweep *s, const struct features *all, bool *keep, struct sweep_model *m,
                       struct err *e) {
     struct problems p = PROBLEMS_INIT;
-    int left_out, bad = subset_resolve(m->subset, all, keep, &p), index = (int)(m - s->model);
+    int left_out, bad = subset_resolve(m->subset, all, keep, &p);
     problems_release(&p);
     if (bad) /* checked against the schema before; so the dataset is not what the schema says */
         return err_set(e, ERR_INPUT, "%s: feature subset `%s` does not fit this dataset", s->ds->dir,
                        m->subset->name);
     TRY(features_select(all, keep, !m->variant->variant->two_tower, &s->arena, &m->features, &left_out, e));
-    m->same_as = -1;
-    for (int k = 0; k < index && m->same_as < 0; k++) {
-        struct sweep_model *o = &s->model[k];
-        if (o->variant != m->variant || o->same_as >= 0 || !same_features(&o->features, &m->features))
-            continue;
-        m->same_as = k;
+    m->same_as = find_same(s, m);
+    if (m->same_as >= 0) {
+        struct sweep_model *o = &s->model[m->same_as];
         add_note(o, "the same on features %s", m->subset->name);
         progress_note("%s sees the same fields on %s and %s: trained once, listed under %s", m->variant->id,
                       o->subset->name, m->subset->name, o->subset->name);
@@ -74,22 +80,45 @@ static int plan_model(struct sweep *s, const struct features *all, bool *keep, s
     return model_key(s, m, e);
 }
 
-static int plan_runs(struct sweep *s, struct err *e) {
+static void plan_runs_of(struct sweep *s, int m) {
     const struct opt_ints *seeds = &s->x->o.seeds;
-    s->run = arena_alloc(&s->arena, (size_t)s->n_models * (size_t)seeds->n * sizeof *s->run);
-    if (!s->run) return err_nomem(e, 0);
-    for (int m = 0; m < s->n_models; m++) {
-        for (int k = 0; s->model[m].same_as < 0 && k < seeds->n; k++) {
-            struct sweep_run *r = &s->run[s->n_runs++];
-            r->model = m;
-            r->seed = seeds->v[k];
-            snprintf(r->id, sizeof r->id, "%.*s.%.*s.%" PRId64, EXPERIMENT_ID_MAX, s->model[m].variant->id,
-                     EXPERIMENT_ID_MAX, s->model[m].subset->name, r->seed);
-            char text[80];
-            snprintf(text, sizeof text, "%s.%" PRId64, s->model[m].key.hex, r->seed);
-            r->key = hash_bytes(text, strlen(text));
-        }
+    for (int k = 0; s->model[m].same_as < 0 && k < seeds->n; k++) {
+        struct sweep_run *r = &s->run[s->n_runs++];
+        r->model = m;
+        r->seed = seeds->v[k];
+        snprintf(r->id, sizeof r->id, "%.*s.%.*s.%" PRId64, EXPERIMENT_ID_MAX, s->model[m].variant->id,
+                 EXPERIMENT_ID_MAX, s->model[m].subset->name, r->seed);
+        char text[80];
+        snprintf(text, sizeof text, "%s.%" PRId64, s->model[m].key.hex, r->seed);
+        r->key = hash_bytes(text, strlen(text));
     }
+}
+
+static int plan_runs(struct sweep *s, struct err *e) {
+    s->run = arena_alloc(&s->arena, (size_t)s->n_models * (size_t)s->x->o.seeds.n * sizeof *s->run);
+    if (!s->run) return err_nomem(e, 0);
+    for (int m = 0; m < s->n_models; m++) plan_runs_of(s, m);
+    return 0;
+}
+
+int sweep_add(struct sweep *s, const struct experiment_variant *v, const struct subset *subset,
+              const bool *keep, struct err *e) {
+    struct features all;
+    size_t models = (size_t)s->n_models, runs = (size_t)s->n_runs, seeds = (size_t)s->x->o.seeds.n;
+    struct sweep_model *model = arena_alloc(&s->arena, (models + 1) * sizeof *model);
+    struct sweep_run *run = arena_alloc(&s->arena, (runs + seeds) * sizeof *run);
+    if (!model || !run) return err_nomem(e, (models + 1) * sizeof *model);
+    memcpy(model, s->model, models * sizeof *model);
+    memcpy(run, s->run, runs * sizeof *run);
+    s->model = model;
+    s->run = run;
+    struct sweep_model *m = &model[models];
+    *m = (struct sweep_model){.variant = v, .subset = subset, .listed = true};
+    TRY(features_of_dataset(s->ds, &s->arena, &all, e));
+    TRY(features_select(&all, keep, !v->variant->two_tower, &s->arena, &m->features, NULL, e));
+    m->same_as = find_same(s, m);
+    TRY(model_key(s, m, e));
+    plan_runs_of(s, s->n_models++);
     return 0;
 }
 
@@ -142,7 +171,8 @@ int sweep_n_failed(const struct sweep *s) {
 }
 
 int sweep_resume(struct sweep *s, struct err *e) {
-    for (int i = 0; i < s->n_runs; i++) TRY(sweep_load_run(s, &s->run[i], e));
+    for (int i = 0; i < s->n_runs; i++)
+        if (!s->run[i].result) TRY(sweep_load_run(s, &s->run[i], e));
     int kept = sweep_n_finished(s);
     if (kept) progress_note("%d of %d runs are there already", kept, s->n_runs);
     return 0;

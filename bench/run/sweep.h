@@ -24,6 +24,7 @@ struct sweep_model { /* a variant on a feature subset */
     struct features features; /* what it sees: a two-tower variant gets no pair fields */
     int same_as; /* an earlier model of the same variant that sees the same, which is trained instead; or -1
                   */
+    bool listed; /* with `same_as`: its rows stand in the tables under its own name all the same */
     char note[400]; /* for effect.csv; "" mostly */
     struct hash key;
 };
@@ -43,11 +44,16 @@ struct sweep {
     const char *dir;
     int n_models, n_runs;
     struct sweep_model *model;
-    struct sweep_run *run; /* in order of variant, subset, seed; none for models that are `same_as` another */
+    struct sweep_run *run; /* in order of the models, then seed; none for models that are `same_as` another */
 };
 /* Prints a note about pair fields left out and about models that are the same. */
 int sweep_plan(const struct experiment *x, const struct dataset *ds, const char *dir, struct sweep *out,
                struct err *e);
+/* One more model, after the first were trained (select/): the fields keep[] of the dataset under the name
+ * `subset->name`. When an earlier model of the variant sees the same it is `same_as` that, and listed. The arrays
+ * model and run move. */
+int sweep_add(struct sweep *s, const struct experiment_variant *v, const struct subset *subset,
+              const bool *keep, struct err *e);
 void sweep_release(struct sweep *s);
 int sweep_resume(struct sweep *s, struct err *e);
 int sweep_train(struct sweep *s, struct pool *pool, struct err *e);

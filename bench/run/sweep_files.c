@@ -198,6 +198,29 @@ int sweep_load_run(const struct sweep *s, struct sweep_run *r, struct err *e) {
 
 /* ---- tables ---- */
 
+/* Lines that begin "variant,features,", under the name of another subset: ids hold no quotes and no commas. */
+static void put_renamed(FILE *f, const char *lines, const char *features) {
+    for (const char *line = lines; *line;) {
+        const char *end = strchr(line, '\n') + 1, *first = strchr(line, ',') + 1,
+                   *second = strchr(first, ',');
+        fprintf(f, "%.*s%s%.*s", (int)(first - line), line, features, (int)(end - second), second);
+        line = end;
+    }
+}
+
+/* Each model's rows in the order of the plan; a listed model that is another one has that one's. */
+static void put_model(FILE *f, const struct sweep *s, int m, const char *key) {
+    const struct sweep_model *model = &s->model[m];
+    bool other = model->same_as >= 0;
+    if (other && !model->listed) return;
+    for (int i = 0; i < s->n_runs; i++) {
+        if (s->run[i].model != (other ? model->same_as : m)) continue;
+        const char *lines = json_string_value(json_object_get(s->run[i].result, key));
+        if (lines && other) put_renamed(f, lines, model->subset->name);
+        if (lines && !other) fputs(lines, f);
+    }
+}
+
 static int assemble(const struct sweep *s, const char *name, const char *columns, const char *key,
                     struct err *e) {
     char path[1024];
@@ -205,10 +228,7 @@ static int assemble(const struct sweep *s, const char *name, const char *columns
     struct file_out o;
     TRY(file_begin(&o, path, e));
     fprintf(o.f, "%s\n", columns);
-    for (int i = 0; i < s->n_runs; i++) {
-        const char *lines = json_string_value(json_object_get(s->run[i].result, key));
-        if (lines) fputs(lines, o.f);
-    }
+    for (int m = 0; m < s->n_models; m++) put_model(o.f, s, m, key);
     return file_commit(&o, e);
 }
 

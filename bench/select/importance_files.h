@@ -1,0 +1,20 @@
+/* importance_files.h: private to importance: what is kept of each ranking, and the tables made of all. */
+#ifndef PRERANK_BENCH_IMPORTANCE_FILES_H
+#define PRERANK_BENCH_IMPORTANCE_FILES_H
+#include "bench/select/importance.h"
+
+struct importance_file { /* which one, and what decides its contents */
+    const struct sweep *sweep;
+    int model, selector;
+    int64_t seed;
+    const double *share; /* [n] costs, which count when the selector asks for them */
+};
+/* *seconds < 0: it is not there, or was made of something else. */
+int importance_file_load(const struct importance_file *f, double *out, int n, double *seconds, struct err *e);
+int importance_file_save(const struct importance_file *f, const double *importance, int n, double seconds,
+                         struct err *e);
+int field_cost_load(const struct sweep *s, int model, struct field_cost *out, bool *there, struct err *e);
+int field_cost_save(const struct sweep *s, int model, const struct field_cost *cost, struct err *e);
+int rankings_write(const struct sweep *s, const struct rankings *r, struct err *e);
+
+#endif

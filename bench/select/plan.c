@@ -1,0 +1,111 @@
+#include "bench/select/plan.h"
+#include "base/progress.h"
+#include "base/str.h"
+#include "bench/results.h"
+#include "bench/select/importance.h"
+#include <inttypes.h>
+#include <string.h>
+
+struct planned { /* a line of subsets.csv */
+    const struct ranking_of *ranking;
+    int64_t k;
+    int model; /* of the sweep */
+};
+
+/* Whether the variant can be built on these fields; `why` says why not. */
+static bool fits(const struct sweep *s, const struct ranking_of *r, int64_t k, struct err *why) {
+    const struct sweep_model *m = &s->model[r->model];
+    struct arena a = ARENA_INIT;
+    struct feature *kept = arena_alloc(&a, (size_t)r->n * sizeof *kept);
+    struct features f = {0, kept};
+    struct graph g;
+    graph_init(&g);
+    for (int i = 0; kept && i < r->n; i++)
+        for (int64_t at = 0; at < k && at < r->n; at++)
+            if (r->order[at] == i) kept[f.n++] = m->features.feature[i];
+    int rc = kept ? variant_build(m->variant->variant, m->variant->options, &f, &g, why) : err_nomem(why, 0);
+    graph_release(&g);
+    arena_release(&a);
+    return !rc;
+}
+
+/* keep[] of the dataset's fields. */
+static void choose(const struct sweep *s, const struct ranking_of *r, int64_t k, bool *keep) {
+    const struct sweep_model *m = &s->model[r->model];
+    for (int d = 0; d < s->ds->n_fields; d++) {
+        keep[d] = false;
+        for (int64_t at = 0; at < k && at < r->n; at++)
+            keep[d] |= !strcmp(s->ds->field[d].name, m->features.feature[r->order[at]].name);
+    }
+}
+
+static int add(struct sweep *s, const struct ranking_of *r, int64_t k, struct planned *out, struct err *e) {
+    struct subset *subset = arena_alloc(&s->arena, sizeof *subset);
+    bool *keep = arena_alloc(&s->arena, (size_t)s->ds->n_fields + 1);
+    char name[64];
+    snprintf(name, sizeof name, "%s-%" PRId64, selectors[r->selector]->name, k);
+    if (!subset || !keep || !(subset->name = arena_strdup(&s->arena, name)))
+        return err_nomem(e, sizeof *subset);
+    choose(s, r, k, keep);
+    *out = (struct planned){r, k, s->n_models};
+    return sweep_add(s, s->model[r->model].variant, subset, keep, e);
+}
+
+static void put_line(FILE *out, const struct sweep *s, const struct planned *p) {
+    const struct sweep_model *m = &s->model[p->model], *all = &s->model[p->ranking->model];
+    struct str fields = STR_INIT;
+    struct csv_line l = {.f = out};
+    for (int64_t at = 0; at < p->k && at < p->ranking->n; at++)
+        str_addf(&fields, "%s%s", at ? " " : "", all->features.feature[p->ranking->order[at]].name);
+    csv_text(&l, m->variant->id);
+    csv_text(&l, selectors[p->ranking->selector]->name);
+    csv_int(&l, p->k);
+    csv_text(&l, m->subset->name);
+    csv_text(&l, m->same_as < 0 ? m->subset->name : s->model[m->same_as].subset->name);
+    csv_int(&l, m->features.n);
+    csv_text(&l, fields.p ? fields.p : "");
+    csv_end(&l);
+    str_release(&fields);
+}
+
+static int write_subsets(const struct sweep *s, const struct planned *p, int n, struct err *e) {
+    char path[1024];
+    struct file_out o;
+    TRY(file_join(path, sizeof path, s->dir, "subsets.csv", e));
+    TRY(file_begin(&o, path, e));
+    fputs(RESULTS_SUBSETS_COLUMNS "\n", o.f);
+    for (int i = 0; i < n; i++) put_line(o.f, s, &p[i]);
+    return file_commit(&o, e);
+}
+
+static int add_all(struct sweep *s, const struct rankings *r, struct err *e) {
+    const struct opt_ints *top_k = &s->x->select.top_k;
+    size_t most = (size_t)r->n * (size_t)top_k->n + 1;
+    struct planned *p = arena_alloc(&s->arena, most * sizeof *p);
+    int n = 0, same = 0;
+    if (!p) return err_nomem(e, most * sizeof *p);
+    for (int i = 0; i < r->n; i++)
+        for (int k = 0; k < top_k->n; k++) {
+            struct err why = ERR_INIT;
+            if (!fits(s, &r->v[i], top_k->v[k], &why)) {
+                progress_note("select: %s by %s has no model with %" PRId64 " fields: %s",
+                              s->model[r->v[i].model].variant->id, selectors[r->v[i].selector]->name,
+                              top_k->v[k], why.msg);
+                continue;
+            }
+            TRY(add(s, &r->v[i], top_k->v[k], &p[n++], e));
+            same += s->model[s->n_models - 1].same_as >= 0;
+        }
+    if (same)
+        progress_note("select: %d of %d subsets hold the same fields as another one and are trained with it",
+                      same, n);
+    return write_subsets(s, p, n, e);
+}
+
+int select_models(struct sweep *s, struct pool *pool, struct err *e) {
+    struct rankings r;
+    TRY(rankings_make(s, pool, &r, e));
+    int rc = add_all(s, &r, e);
+    rankings_release(&r);
+    return rc;
+}
