@@ -1,7 +1,7 @@
 # Checks beyond `make test`: sanitizers, fuzzing, kills, mutants, coverage (docs/testing.md says what each proves and how long
 # it takes). Each has a build directory of its own below build/.
 
-.PHONY: sanitize tsan fuzz fuzz-build
+.PHONY: robust sanitize tsan fuzz fuzz-build
 SANITIZED := BUILD=$(BUILD)/sanitize OPT="-O1 -g -fno-omit-frame-pointer" \
              SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 sanitize: ## all tests under AddressSanitizer, LeakSanitizer and UBSan
@@ -18,6 +18,10 @@ tsan: ## the thread pool, training and serving under ThreadSanitizer
 $(BUILD)/tsan_pool: $(BUILD)/obj/tests/tsan/pool.o $(LIB)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+ROBUST_KILLS ?= 50
+robust: $(PROGRAM) ## kill -9 at 50 random moments of a sweep and resume
+	@tests/robust/kill.py --prerank $(PROGRAM) --kills $(ROBUST_KILLS)
 
 # libFuzzer is clang's, so the whole library is compiled by it here (its own warnings are not ours)
 FUZZ_SECONDS ?= 600

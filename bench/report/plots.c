@@ -218,7 +218,7 @@ int plots_draw(const struct study *s, struct gallery *g, struct err *e) {
     *g = (struct gallery){0, 0, NULL};
     char plots[1024], work[1024], name[64];
     TRY(file_join(plots, sizeof plots, s->dir, "plots", e));
-    snprintf(name, sizeof name, ".drawing-%ld", (long)getpid());
+    snprintf(name, sizeof name, ".drawing.tmp-%ld", (long)getpid());
     TRY(file_join(work, sizeof work, plots, name, e));
     int rc = script_all(s, g, e);
     if (!rc) rc = run_all(g, work, plots, e);

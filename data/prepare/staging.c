@@ -4,9 +4,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,13 +47,49 @@ static int set_paths(struct staging *g, const char *dir, struct err *e) {
     return file_join(g->work, sizeof g->work, g->tmp, "work", e);
 }
 
+static void parent_of(const char *path, char *out, size_t cap) {
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        snprintf(out, cap, ".");
+    else
+        snprintf(out, cap, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+/* Does the process that made `tmp` ("DIR.tmp-<pid>") live? It holds a lock as well, for a folder that hosts share. */
+static int is_alive(const char *tmp, const char *pid_text) {
+    char *end;
+    long pid = strtol(pid_text, &end, 10);
+    if (end == pid_text || *end || pid <= 0 || !kill((pid_t)pid, 0) || errno != ESRCH) return 1;
+    int fd = open(tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int alive = fd < 0 || flock(fd, LOCK_EX | LOCK_NB);
+    if (fd >= 0) close(fd);
+    return alive;
+}
+
+/* What killed processes left of this dataset; it may be large. No error: it is in nobody's way. */
+static void remove_leftovers(const struct staging *g) {
+    char parent[1024], path[2048];
+    parent_of(g->dir, parent, sizeof parent);
+    const char *slash = strrchr(g->dir, '/'), *base = slash ? slash + 1 : g->dir;
+    size_t n = strlen(base);
+    DIR *d = opendir(parent);
+    if (!d) return;
+    for (struct dirent *x; (x = readdir(d));) {
+        if (strncmp(x->d_name, base, n) != 0 || strncmp(x->d_name + n, ".tmp-", 5) != 0) continue;
+        if (file_join(path, sizeof path, parent, x->d_name, NULL)) continue;
+        if (!is_alive(path, x->d_name + n + 5)) file_remove_tree(path, NULL);
+    }
+    closedir(d);
+}
+
 int staging_begin(struct staging *g, const char *dir, struct err *e) {
     static const char *const folders[] = {"rows", "users", "items", "vocab", "state", "work"};
-    *g = (struct staging){.dir = ""};
-    struct staging s;
+    *g = (struct staging){.lock = -1};
+    struct staging s = {.lock = -1};
     TRY(set_paths(&s, dir, e));
     TRY(check_target(s.dir, e));
     TRY(file_remove_tree(s.tmp, e)); /* left by a killed process that had the same id */
+    remove_leftovers(&s);
     *g = s;
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof folders / sizeof *folders; i++) {
@@ -59,13 +97,20 @@ int staging_begin(struct staging *g, const char *dir, struct err *e) {
         rc = file_join(path, sizeof path, g->tmp, folders[i], e);
         if (!rc) rc = file_make_dirs(path, e);
     }
+    if (!rc) g->lock = open(g->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!rc && g->lock >= 0) flock(g->lock, LOCK_EX | LOCK_NB); /* some file systems have no locks */
     if (rc) staging_abort(g);
     return rc;
 }
 
+static void end(struct staging *g) {
+    if (*g->tmp && g->lock >= 0) close(g->lock);
+    *g = (struct staging){.lock = -1};
+}
+
 void staging_abort(struct staging *g) {
     if (*g->tmp) file_remove_tree(g->tmp, NULL);
-    *g = (struct staging){.dir = ""};
+    end(g);
 }
 
 static int sync_path(const char *path, struct err *e) {
@@ -117,14 +162,6 @@ static int swap(struct staging *g, struct err *e) {
     return swap_slowly(g, e);
 }
 
-static void parent_of(const char *path, char *out, size_t cap) {
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        snprintf(out, cap, ".");
-    else
-        snprintf(out, cap, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-}
-
 int staging_commit(struct staging *g, struct err *e) {
     char parent[1024];
     TRY(file_remove_tree(g->work, e));
@@ -134,7 +171,7 @@ int staging_commit(struct staging *g, struct err *e) {
     int rc = sync_path(parent, e);
     struct err trouble = ERR_INIT; /* the new dataset is in place: what follows cannot fail it */
     if (file_remove_tree(g->tmp, &trouble)) progress_note("the old dataset is still there: %s", trouble.msg);
-    *g = (struct staging){.dir = ""};
+    end(g);
     return rc;
 }
 

@@ -13,8 +13,9 @@
 
 struct staging {
     char dir[1024], tmp[1060], work[1080];
+    int lock; /* on tmp, while it is there */
 };
-/* Refuses a DIR that is there but neither empty nor a dataset. */
+/* Refuses a DIR that is there but neither empty nor a dataset. Removes what killed processes left of the same DIR. */
 int staging_begin(struct staging *g, const char *dir, struct err *e);
 int staging_commit(struct staging *g, struct err *e);
 void staging_abort(struct staging *g);

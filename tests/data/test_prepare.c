@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 TestSuite(prepare, .init = folder_setup, .fini = folder_teardown);
@@ -313,6 +314,22 @@ Test(prepare, an_interrupt_leaves_the_old_dataset) {
     ds = opened(folder_path("out"));
     cr_assert_eq(ds.n_rows, 300);
     dataset_close(&ds);
+}
+
+Test(prepare, what_a_killed_process_left_is_removed_and_a_living_ones_work_is_not) {
+    char dead[40], name[60];
+    pid_t child = fork();
+    if (!child) _exit(0);
+    cr_assert_eq(waitpid(child, NULL, 0), child);
+    snprintf(dead, sizeof dead, "out.tmp-%ld", (long)child);
+    snprintf(name, sizeof name, "%s/rows", dead);
+    const char *const folders[] = {name, "out.tmp-1/rows", "out.tmp-mine", "other.tmp-1"};
+    for (size_t i = 0; i < 4; i++) cr_assert_eq(file_make_dirs(folder_path(folders[i]), NULL), 0);
+    put_log(300, 20, 17, 3);
+    struct dataset ds = prepared("out", GOOD);
+    dataset_close(&ds);
+    cr_expect(!file_exists(folder_path(dead)));
+    cr_expect_eq(entries_with(".tmp-"), 3, "those of process 1, and what no process made");
 }
 
 Test(prepare, every_failing_allocation_is_an_error_that_leaves_nothing) {

@@ -1,0 +1,16 @@
+/* Short slices of `make robust`. */
+#include "tests/bench/scratch.h"
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+TestSuite(robust, .timeout = 120);
+
+static void assert_passes(const char *script, const char *arguments) {
+    char command[1400];
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/robust/%s --prerank '%s' %s", script,
+             prerank_path(), arguments);
+    cr_assert_eq(system(command), 0, "%s", command);
+}
+
+Test(robust, a_killed_run_resumes_to_the_same_bytes) { assert_passes("kill.py", "--kills 3 >&2"); }

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Kills `prerank run` at random moments (SIGKILL), resumes it, and compares what is there with an undisturbed run.
+
+    tests/robust/kill.py [CONFIG] [--kills 50] [--prerank build/prerank] [--seed 1] [--set KEY=VALUE]...
+
+Each trial begins with an empty folder and prepares its own data. It is killed once, twice or three times (also while it
+resumes), at moments spread evenly over the time that the undisturbed run took, or, one first kill in five, that it took to
+prepare the data. After each kill every file that is there must be whole. After the last one, `--resume` must end well and leave the same files as the undisturbed run, byte for byte but for
+the columns and keys that hold times (TIMES). What it checks is written to stdout, one line a trial; exit code 1: a difference.
+"""
+import argparse
+import csv
+import io
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+# what holds times, by file: columns of tables, keys of JSON
+TIMES = {
+    "effect.csv": {"train_seconds", "examples_per_second"},
+    "curves.csv": {"seconds"},
+    "tradeoff.csv": set(),
+}
+TIMED_FILES = {"manifest.json", "report.html"}  # must be there; hold times, or show them
+TIMED_KEYS = {"time", "times", "seconds", "started", "finished", "train_seconds", "examples_per_second"}
+
+
+def without_columns(text, drop):
+    rows = list(csv.reader(io.StringIO(text)))
+    keep = [i for i, name in enumerate(rows[0]) if name not in drop]
+    return [[row[i] for i in keep] for row in rows]
+
+
+def without_times(value, columns):
+    """JSON without times; a text of several lines of cells, as in runs/<id>.json, without the last table's time columns."""
+    if isinstance(value, dict):
+        out = {}
+        for key, inner in value.items():
+            if key in TIMED_KEYS:
+                continue
+            if isinstance(inner, str) and key + ".csv" in columns:
+                header = columns[key + ".csv"]
+                inner = without_columns(header + "\n" + inner, TIMES[key + ".csv"])
+            out[key] = without_times(inner, columns)
+        return out
+    if isinstance(value, list):
+        return [without_times(v, columns) for v in value]
+    return value
+
+
+def canonical(root, name):
+    """What of a file must be equal."""
+    raw = (root / name).read_bytes()
+    if name in TIMED_FILES:
+        return b""
+    if name in TIMES:
+        return without_columns(raw.decode(), TIMES[name])
+    if name.endswith(".json"):
+        headers = {t: (root / t).read_text().split("\n", 1)[0] for t in TIMES if (root / t).exists()}
+        return without_times(json.loads(raw), headers)
+    return raw
+
+
+def files(root):
+    return sorted(str(p.relative_to(root)) for p in root.rglob("*") if not p.is_dir())
+
+
+def assert_whole(root):
+    """Every file that has its final name holds all that it should."""
+    for name in files(root):
+        path = root / name
+        if ".tmp-" in name or path.stat().st_size == 0 and name.endswith("lock"):
+            continue
+        raw = path.read_bytes()
+        if name.endswith(".json"):
+            json.loads(raw)
+        elif name.endswith((".csv", ".html")) and not raw.endswith(b"\n"):
+            raise AssertionError(f"{name} is cut")
+        elif name.endswith(".safetensors"):
+            (n,) = struct.unpack("<Q", raw[:8])
+            end = max(t["data_offsets"][1] for k, t in json.loads(raw[8 : 8 + n]).items() if k != "__metadata__")
+            assert len(raw) == 8 + n + end, f"{name} is cut"
+
+
+def compare(whole, out):
+    a, b = files(whole), files(out)
+    if a != b:
+        return f"files differ: only undisturbed {sorted(set(a) - set(b))}, only resumed {sorted(set(b) - set(a))}"
+    for name in a:
+        if canonical(whole, name) != canonical(out, name):
+            return f"{name} differs"
+    return None
+
+
+class Trial:
+    def __init__(self, args, work, name):
+        self.args, self.folder = args, work / name
+        self.out = self.folder / "out"
+
+    def start(self, resume):
+        command = [self.args.prerank, "run", self.args.config, "--out", str(self.out), "--quiet"]
+        for setting in [f"data_dir={self.folder / 'data'}", *self.args.set]:
+            command += ["--set", setting]
+        self.folder.mkdir(exist_ok=True)
+        with open(self.folder / "log", "ab") as log:
+            return subprocess.Popen(command + (["--resume"] if resume else []), stdout=log, stderr=log)
+
+    def finish(self, resume):
+        code = self.start(resume).wait()
+        if code:
+            raise AssertionError(f"exit code {code}\n{(self.folder / 'log').read_text()[-2000:]}")
+
+    def timed(self):
+        """An undisturbed run: seconds until its data was there, and in all."""
+        begin, prepared = time.monotonic(), None
+        process = self.start(False)
+        while process.poll() is None:
+            if prepared is None and (self.folder / "data").exists():
+                prepared = time.monotonic() - begin
+            time.sleep(0.002)
+        if process.returncode:
+            raise AssertionError(f"exit code {process.returncode}\n{(self.folder / 'log').read_text()[-2000:]}")
+        return prepared, time.monotonic() - begin
+
+    def kill(self, resume, seconds):
+        """False when the run ended before its time came."""
+        process = self.start(resume)
+        try:
+            process.wait(seconds)
+            if process.returncode:
+                raise AssertionError(f"exit code {process.returncode}\n{(self.folder / 'log').read_text()[-2000:]}")
+            return False
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return True
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("config", nargs="?", default="tests/robust/sweep.yaml")
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--prerank", default="build/prerank")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[])
+    args = parser.parse_args()
+    rng = random.Random(args.seed)
+    work = pathlib.Path(tempfile.mkdtemp(prefix="prerank-kill-"))
+    whole = Trial(args, work, "whole")
+    prepared, duration = whole.timed()
+    again = Trial(args, work, "again")
+    prepared, duration = min((prepared, duration), again.timed(), key=lambda t: t[1])
+    difference = compare(whole.out, again.out)
+    if difference:
+        print(f"two undisturbed runs: {difference}; see {work}")
+        return 1
+    print(f"undisturbed: {duration:.2f} s, data after {prepared:.2f} s, {len(files(whole.out))} files", flush=True)
+    kills = trials = bad = 0
+    while kills < args.kills:
+        trials += 1
+        trial, moments, why = Trial(args, work, f"trial{trials}"), [], None
+        try:
+            for attempt in range(min(rng.randint(1, 3), args.kills - kills)):
+                moment = rng.uniform(0, prepared if attempt == 0 and trials % 5 == 0 else duration)
+                if not trial.kill(attempt > 0, moment):
+                    break
+                kills += 1
+                moments.append(f"{moment:.2f}")
+                if trial.out.exists():
+                    assert_whole(trial.out)
+            finished = len(list((trial.out / "runs").glob("*.json"))) if (trial.out / "runs").exists() else 0
+            trial.finish(True)
+            why = compare(whole.out, trial.out)
+            left = [p.name for p in trial.folder.iterdir() if p.name not in ("out", "data", "log")]
+            if not why and left:
+                why = f"left beside the data: {left}"
+        except (AssertionError, ValueError) as problem:
+            why = str(problem)
+        print(f"trial {trials}: killed at {' + '.join(moments) or '-'} s, {finished} runs kept: {why or 'the same files'}", flush=True)
+        bad += why is not None
+        if not why:
+            shutil.rmtree(trial.folder)
+    print(f"{kills} kills in {trials} trials: {bad} differ" + (f"; see {work}" if bad else ""), flush=True)
+    if not bad:
+        shutil.rmtree(work)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
