@@ -26,8 +26,9 @@ static int check_experiment(const char *path, const struct arg_list *set, struct
     struct experiment x;
     if (experiment_load(path, set->v, set->n, &x, p)) return finish(p);
     if (!experiment_check_models(&x, p))
-        printf("%s: ok: %d variants x %d feature subsets x %d seeds = %d runs\n", path, x.n_variants,
-               x.n_subsets, x.o.seeds.n, x.n_variants * x.n_subsets * x.o.seeds.n);
+        printf("%s: ok: %d variants x %d feature subsets x %d seeds = %d runs%s\n", path, x.n_variants,
+               x.n_subsets, x.o.seeds.n, x.n_variants * x.n_subsets * x.o.seeds.n,
+               x.n_teachers ? ", and the teachers" : "");
     experiment_release(&x);
     return finish(p);
 }

@@ -74,6 +74,10 @@ static int sections(struct section out[SECTIONS_MAX], struct opt train[TRAIN_TAB
     int n = 0;
     train_table(train);
     out[n++] = (struct section){"train", "how models are trained", train};
+    out[n++] = (struct section){"loss", "a variant's loss; `loss: in_batch` is short for {kind: in_batch}",
+                                loss_opts};
+    out[n++] = (struct section){"distill", "a variant's teacher; `distill: din` is short for {teacher: din}",
+                                distill_opts};
     out[n++] = (struct section){"measure", "how requests are timed", measure_opts};
     out[n++] = (struct section){"select", "which fields are kept", select_opts};
     out[n++] =

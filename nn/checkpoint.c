@@ -250,14 +250,15 @@ static int check_param(const char *path, const struct param *p, const struct ten
 /* Everything is checked before the first value changes. */
 static int copy_params(struct graph *g, const char *path, const struct tensors *ts, struct err *e) {
     for (int i = 0; i < g->n_params; i++)
-        TRY(check_param(path, g->param[i], tensors_find(ts, g->param[i]->name), e));
+        if (!g->param[i]->training_only)
+            TRY(check_param(path, g->param[i], tensors_find(ts, g->param[i]->name), e));
     for (int i = 0; i < ts->n; i++)
         if (graph_find_param(g, ts->tensor[i].name) < 0)
             return err_set(e, ERR_INPUT, "%s: tensor \"%s\" is unknown: the model has no such parameter",
                            path, ts->tensor[i].name);
     for (int i = 0; i < g->n_params; i++) {
         const struct tensor *t = tensors_find(ts, g->param[i]->name);
-        if (t->n) memcpy(g->param[i]->value, t->data, t->n * sizeof(float));
+        if (t && t->n) memcpy(g->param[i]->value, t->data, t->n * sizeof(float));
     }
     return 0;
 }
@@ -295,6 +296,7 @@ static int make_header(const struct graph *g, const char *path, const json_t *me
     for (int i = 0; i < g->n_params; i++) {
         const struct param *p = g->param[i];
         size_t bytes = p->rows * p->cols * sizeof(float);
+        if (p->training_only) continue;
         if (!p->value)
             return err_set(e, ERR_INPUT, "%s: parameter \"%s\" has no values to save", path, p->name);
         if (json_object_set_new(header, p->name, param_entry(p, at, at + bytes)))
@@ -314,7 +316,7 @@ static void write_file(FILE *f, const struct graph *g, const char *text) {
     fwrite("       ", 1, pad, f);
     for (int i = 0; i < g->n_params; i++) {
         const struct param *p = g->param[i];
-        fwrite(p->value, sizeof(float), p->rows * p->cols, f);
+        if (!p->training_only) fwrite(p->value, sizeof(float), p->rows * p->cols, f);
     }
 }
 

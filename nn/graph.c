@@ -181,7 +181,8 @@ int graph_alloc_params(struct graph *g, uint64_t seed, struct err *e) {
 uint64_t graph_n_trained(const struct graph *g) {
     uint64_t n = 0;
     for (int i = 0; i < g->n_params; i++)
-        if (g->param[i]->kind != PARAM_STATE) n += (uint64_t)g->param[i]->rows * g->param[i]->cols;
+        if (g->param[i]->kind != PARAM_STATE && !g->param[i]->training_only)
+            n += (uint64_t)g->param[i]->rows * g->param[i]->cols;
     return n;
 }
 

@@ -43,10 +43,11 @@ struct param {
     char name[NN_NAME_MAX]; /* as in the checkpoint: "user.0.weight" [out,in], "user.0.bias" [out],
                                "embedding.age" [vocab,D] */
     enum param_kind kind;
-    size_t rows, cols; /* vectors: rows = 1 */
-    bool vector;       /* one-dimensional in the checkpoint */
-    bool decay;        /* `l2` applies (weights, not biases or norms) */
-    bool embedding;    /* a number's vector: dense, but optimised as a table of one row */
+    size_t rows, cols;  /* vectors: rows = 1 */
+    bool vector;        /* one-dimensional in the checkpoint */
+    bool decay;         /* `l2` applies (weights, not biases or norms) */
+    bool training_only; /* a loss's own, such as distillation's map: not in checkpoints, not counted */
+    bool embedding;     /* a number's vector: dense, but optimised as a table of one row */
     enum init_kind init;
     double init_scale; /* INIT_NORMAL: std */
     float *value;      /* [rows*cols], NULL until graph_alloc_params; owned by the graph unless `borrowed` */
@@ -110,7 +111,7 @@ int graph_column_index(const struct graph *g, const char *name);
 /* Allocates all parameters and draws their start values; parameter p draws from its own stream (seed, its
  * name). */
 int graph_alloc_params(struct graph *g, uint64_t seed, struct err *e);
-uint64_t graph_n_trained(const struct graph *g); /* number of trained floats */
+uint64_t graph_n_trained(const struct graph *g); /* number of trained floats, without training_only ones */
 /* Marks (mark[n_nodes]) the nodes that `roots` depend on, themselves included. */
 void graph_mark(const struct graph *g, const int *roots, int n_roots, bool *mark);
 json_t *

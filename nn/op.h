@@ -57,6 +57,6 @@ extern const struct op op_input, op_number, op_embedding, op_concat, op_linear, 
     op_add, op_scale, op_slice, op_row_sum, op_group_sum, op_l2_normalize, op_batch_norm, op_dropout,
     op_stop_gradient, op_bce, op_external, op_lookup_sum, op_group_pool, op_group_scale, op_max_sim, op_cin,
     op_column_scale, op_constant, op_sequence, op_target_attention, op_id_number, op_category_alignment,
-    op_concrete_gate, op_group_norm;
+    op_concrete_gate, op_group_norm, op_sampled_softmax;
 
 #endif

@@ -18,8 +18,8 @@ const struct variant *variant_find(const char *name) {
     return NULL;
 }
 
-int variant_build(const struct variant *v, const void *options, const struct features *f, struct graph *g,
-                  struct err *e) {
+int variant_build_for(const struct variant *v, const void *options, const struct features *f,
+                      const struct objective *objective, struct graph *g, struct err *e) {
     const struct model_options *model = options;
     g->init_std = model->embedding_std;
     TRY(v->build(g, f, options, e));
@@ -27,10 +27,11 @@ int variant_build(const struct variant *v, const void *options, const struct fea
         for (int k = 0; k < f->n; k++)
             if (!strcmp(g->column[i].name, f->feature[k].name))
                 g->column[i].mean_length = f->feature[k].mean_length;
-    graph_add_loss(g, nn_bce(g, g->output, graph_input(g, "label", SIDE_NONE, VALUE_NUMBER, 0)), 1);
-    if (g->err.code) {
-        if (e) *e = g->err;
-        return err_prefix(e, "variant %s", v->name);
-    }
-    return 0;
+    int rc = loss_build(g, objective, e);
+    return rc && e ? err_prefix(e, "variant %s", v->name) : rc;
+}
+
+int variant_build(const struct variant *v, const void *options, const struct features *f, struct graph *g,
+                  struct err *e) {
+    return variant_build_for(v, options, f, NULL, g, e);
 }

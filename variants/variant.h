@@ -15,6 +15,7 @@
 #define PRERANK_VARIANTS_VARIANT_H
 #include "base/opt.h"
 #include "nn/graph.h"
+#include "nn/loss.h"
 
 struct feature { /* one input of the model: a field of the dataset that the feature subset kept */
     const char *name;
@@ -44,6 +45,9 @@ const struct variant *variant_find(const char *name); /* NULL when there is none
 const struct variant *const *variant_all(void);       /* NULL-ended */
 int variant_build(const struct variant *v, const void *options, const struct features *f, struct graph *g,
                   struct err *e);
+/* With other losses than BCE: nn/loss.h. */
+int variant_build_for(const struct variant *v, const void *options, const struct features *f,
+                      const struct objective *objective, struct graph *g, struct err *e);
 
 /* ---- pieces that variants share (variants/parts.c) ---- */
 struct model_options { /* first member, called `model`, of every variant's options */

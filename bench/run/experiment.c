@@ -1,6 +1,5 @@
 #include "bench/run/experiment.h"
 #include "base/str.h"
-#include "nn/exec.h"
 #include "serve/store.h"
 #include <ctype.h>
 #include <string.h>
@@ -109,7 +108,7 @@ static void check_overrides(struct reader *r) {
         size_t n = 0;
         bool found = false;
         for (const struct experiment_key *k = experiment_keys; k->name; k++) known[n++] = k->name;
-        for (int v = 0; v < x->n_variants; v++) {
+        for (int v = 0; v < x->n_variants + x->n_teachers; v++) {
             found |= !strcmp(key, x->variant[v].id) || !strcmp(key, x->variant[v].variant->name);
             if (n < sizeof known / sizeof *known) known[n++] = x->variant[v].id;
         }
@@ -184,14 +183,45 @@ static void read_data(struct reader *r) {
         problems_add(r->p, data, "the schema's name is too long for a folder; set `data_dir`");
 }
 
-/* One variant's map: options, `id` and `train`. */
+/* A map of options, or the value of its first one alone: `loss: in_batch`, `distill: din`. */
+static void read_short(struct reader *r, const struct opt *table, void *obj, const struct conf *at,
+                       const char *variant, const char *key) {
+    char what[OPT_TEXT_MAX + 16];
+    struct err e = ERR_INIT;
+    snprintf(what, sizeof what, "%s: %s", variant, key);
+    if (!at || at->type != CONF_SCALAR || !*at->text)
+        experiment_read_options(r->p, table, obj, at, what, NULL, 0);
+    else if (opt_set(table, obj, table->name, at, what, &e))
+        problems_take(r->p, &e);
+}
+
+static void read_objective(struct reader *r, struct experiment_variant *v, const struct conf *body,
+                           const char *what) {
+    const struct conf *loss = conf_get(body, "loss"), *distill = conf_get(body, "distill");
+    read_short(r, loss_opts, &v->objective.loss, loss, what, "loss");
+    read_short(r, distill_opts, &v->objective.distill, distill, what, "distill");
+    int kind = v->objective.loss.kind;
+    for (size_t i = 0; loss && loss->type == CONF_MAP && i < loss->n; i++)
+        if (opt_find(loss_opts, loss->key[i]->text) && !loss_option_applies(kind, loss->key[i]->text))
+            problems_add(r->p, loss->key[i], "%s: loss: `%s` means nothing with `kind: %s`", what,
+                         loss->key[i]->text, loss_opts->choices[kind]);
+    if (loss) v->loss_at = loss;
+    const struct conf *teacher = conf_get(distill, "teacher");
+    if (distill) v->teacher_at = teacher ? teacher : distill;
+    if (distill && !*v->objective.distill.teacher)
+        problems_add(r->p, distill, "%s: distill: needs a `teacher`, as in {teacher: din}", what);
+}
+
+/* One variant's map: its options and the keys that all variants have. */
 static void read_body(struct reader *r, struct experiment_variant *v, const struct conf *body,
                       const char *what) {
-    static const char *const others[] = {"id", "train"};
-    experiment_read_options(r->p, v->variant->opts, v->options, body, what, others, 2);
+    static const char *const others[] = {"id", "train", "loss", "distill"};
+    experiment_read_options(r->p, v->variant->opts, v->options, body, what, others,
+                            sizeof others / sizeof *others);
     char where[OPT_TEXT_MAX + 16];
     snprintf(where, sizeof where, "%s: train", what);
     read_train(r, &v->train, conf_get(body, "train"), where);
+    read_objective(r, v, body, what);
     const struct conf *id = conf_get(body, "id");
     if (!id) return;
     if (id->type != CONF_SCALAR)
@@ -234,6 +264,9 @@ static bool read_variant(struct reader *r, const struct conf *c, struct experime
     v->options = alloc(r, v->variant->options_bytes);
     if (!v->options) return false;
     opt_defaults(v->variant->opts, v->options);
+    opt_defaults(loss_opts, &v->objective.loss);
+    opt_defaults(distill_opts, &v->objective.distill);
+    v->teacher = -1;
     v->train = r->x->train;
     snprintf(v->id, sizeof v->id, "%s", v->variant->name);
     read_body(r, v, body, v->variant->name);
@@ -255,7 +288,9 @@ static void read_variants(struct reader *r) {
         return;
     }
     if (!list->n) problems_add(r->p, list, "`variants` must name at least one, as in [dssm, mlp]");
-    x->variant = alloc(r, list->n * sizeof *x->variant);
+    size_t room = list->n; /* and for teachers that are not in the list */
+    for (const struct variant *const *v = variant_all(); *v; v++) room++;
+    x->variant = alloc(r, room * sizeof *x->variant);
     for (size_t i = 0; x->variant && i < list->n; i++) {
         struct experiment_variant *v = &x->variant[x->n_variants];
         if (!read_variant(r, list->item[i], v)) continue;
@@ -266,10 +301,45 @@ static void read_variants(struct reader *r) {
     }
 }
 
+/* By id in the list; a variant's name that is no id there is one more variant, with its defaults. */
+static int find_teacher(struct reader *r, const struct experiment_variant *student) {
+    struct experiment *x = r->x;
+    const char *name = student->objective.distill.teacher, *known[128];
+    int n = x->n_variants + x->n_teachers;
+    size_t n_known = 0;
+    for (int i = 0; i < n; i++)
+        if (!strcmp(x->variant[i].id, name)) return i;
+    if (variant_find(name)) {
+        const struct conf at = {.type = CONF_SCALAR, .text = variant_find(name)->name};
+        struct experiment_variant *v = &x->variant[n];
+        if (!read_variant(r, &at, v)) return -1;
+        v->at = student->teacher_at;
+        x->n_teachers++;
+        return n;
+    }
+    for (int i = 0; i < x->n_variants && n_known < 64; i++) known[n_known++] = x->variant[i].id;
+    for (const struct variant *const *v = variant_all(); *v && n_known < 128; v++)
+        known[n_known++] = (*v)->name;
+    char what[OPT_TEXT_MAX + 96];
+    snprintf(what, sizeof what,
+             "%s: distill: the teacher is neither an id of `variants` nor a variant:", student->id);
+    problems_unknown(r->p, student->teacher_at, what, name, known, n_known);
+    return -1;
+}
+
+static void read_teachers(struct reader *r) {
+    struct experiment *x = r->x;
+    for (int i = 0; i < x->n_variants + x->n_teachers; i++)
+        if (*x->variant[i].objective.distill.teacher) x->variant[i].teacher = find_teacher(r, &x->variant[i]);
+    experiment_check_losses(x, r->p);
+}
+
 static void read_subset(struct reader *r, const struct conf *name, const struct conf *value,
                         struct subset *s) {
     *s = (struct subset){.name = name->text, .at = name};
     check_name(r, name, "the feature subset", name->text);
+    if (!strcmp(name->text, EXPERIMENT_ALL))
+        problems_add(r->p, name, "the name `%s` is kept for what teachers are trained on", EXPERIMENT_ALL);
     bool list = value->type == CONF_LIST;
     s->term = alloc(r, (list ? value->n : 1) * sizeof *s->term);
     if (!s->term) return;
@@ -298,10 +368,11 @@ static void read_subsets(struct reader *r) {
     if (map && !map->n) problems_add(r->p, map, "`features` must name a subset, as in {all: \"*\"}");
     x->subset = alloc(r, (map ? map->n : 1) * sizeof *x->subset);
     if (!x->subset) return;
+    struct subset_term *everything = alloc(r, sizeof *everything);
+    if (!everything) return;
+    everything->text = "*";
+    x->everything = (struct subset){.name = EXPERIMENT_ALL, .n = 1, .term = everything};
     if (!map) {
-        struct subset_term *everything = alloc(r, sizeof *everything);
-        if (!everything) return;
-        everything->text = "*";
         x->subset[x->n_subsets++] = (struct subset){.name = "all", .n = 1, .term = everything};
         return;
     }
@@ -389,6 +460,7 @@ int experiment_load(const char *path, const char *const *settings, size_t n_sett
         read_train(&r, &out->train, conf_get(out->root, "train"), "train");
         read_data(&r);
         read_variants(&r);
+        read_teachers(&r);
         read_subsets(&r);
         read_measure(&r);
         select_read(out, p);
@@ -406,47 +478,4 @@ void experiment_release(struct experiment *x) {
     if (x->has_schema) schema_release(&x->schema);
     x->has_schema = false;
     arena_release(&x->arena);
-}
-
-/* The whole of a model's machinery, on vocabularies of two: what it refuses, it refuses now. */
-static int try_model(const struct experiment_variant *v, const struct features *used, struct err *e) {
-    struct graph g;
-    struct exec *x = NULL;
-    struct optim *o = NULL;
-    const struct exec_options xo = {.max_rows = 1, .train = true};
-    graph_init(&g);
-    int rc = variant_build(v->variant, v->options, used, &g, e);
-    if (!rc) rc = graph_alloc_params(&g, 1, e);
-    if (!rc) rc = exec_create(&g, &xo, &x, e);
-    if (!rc) rc = optim_create(&g, x, &v->train.optim, NULL, &o, e);
-    optim_free(o);
-    exec_free(x);
-    graph_release(&g);
-    return rc;
-}
-
-static void check_model(struct experiment *x, const struct experiment_variant *v, const struct subset *s,
-                        const struct features *all, bool *keep, struct problems *p) {
-    struct err e = ERR_INIT;
-    struct features used;
-    if (subset_resolve(s, all, keep, p)) return;
-    if (features_select(all, keep, !v->variant->two_tower, &x->arena, &used, NULL, &e))
-        problems_take(p, &e);
-    else if (try_model(v, &used, &e))
-        problems_add(p, v->at, "%s on feature subset `%s`: %s", v->id, s->name, e.msg);
-}
-
-int experiment_check_models(struct experiment *x, struct problems *p) {
-    int before = p->n;
-    struct err e = ERR_INIT;
-    struct features all;
-    bool *keep = arena_alloc(&x->arena, SCHEMA_MAX_FIELDS + 1);
-    if (!keep) err_nomem(&e, SCHEMA_MAX_FIELDS);
-    if (e.code || features_of_schema(&x->schema, &x->arena, &all, &e)) {
-        problems_take(p, &e);
-        return ERR_INPUT;
-    }
-    for (int v = 0; v < x->n_variants; v++)
-        for (int s = 0; s < x->n_subsets; s++) check_model(x, &x->variant[v], &x->subset[s], &all, keep, p);
-    return p->n == before ? 0 : ERR_INPUT;
 }

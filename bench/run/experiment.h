@@ -7,6 +7,7 @@
  *     variants:
  *       - dssm
  *       - dssm: {id: deep, hidden: [256, 128, 64, 32], train: {epochs: 20}}
+ *       - dssm: {id: student, distill: {teacher: din}}      loss_opts, distill_opts (nn/loss.h)
  *     features: {all: "*", no-cross: [user, item]}       bench/run/features.h; default {all: "*"}
  *     seeds: [1, 2, 3]
  *     train: {batch: 1024, ...}           train_table()
@@ -27,11 +28,13 @@
 #include "bench/select/select.h"
 #include "data/schema.h"
 #include "nn/fused/fused.h"
+#include "nn/loss.h"
 #include "nn/optim.h"
 #include "variants/variant.h"
 #include <jansson.h>
 
 #define EXPERIMENT_ID_MAX 48
+#define EXPERIMENT_ALL    "all-fields" /* the name of experiment.everything; no subset may have it */
 
 enum { MONITOR_GAUC, MONITOR_AUC, MONITOR_LOGLOSS };
 struct train_options {
@@ -78,7 +81,9 @@ struct experiment_variant {
     const struct variant *variant;
     void *options;
     struct train_options train; /* the experiment's `train:` with this variant's overrides */
-    const struct conf *at;
+    struct objective objective; /* `loss:` and `distill:`; teacher_width is not known here */
+    int teacher;                /* index in experiment.variant; -1: none */
+    const struct conf *at, *loss_at, *teacher_at;
 };
 
 struct experiment {
@@ -89,9 +94,11 @@ struct experiment {
     char data_path[1024]; /* of the schema; "" when it stands inline */
     bool has_schema;
     struct schema schema;
-    int n_variants, n_subsets;
+    int n_variants, n_teachers, n_subsets;
+    /* [n_variants] of the list, then [n_teachers] that some `distill:` names and the list does not */
     struct experiment_variant *variant;
     struct subset *subset;
+    struct subset everything; /* what a teacher is trained on */
     struct train_options train;
     struct measure_options measure;
     struct hash written; /* of what the file and --set ask for, apart from names and folders; no defaults */
@@ -104,6 +111,11 @@ struct experiment {
 int experiment_load(const char *path, const char *const *settings, size_t n_settings, struct experiment *out,
                     struct problems *p);
 void experiment_release(struct experiment *x);
+/* The fields that a variant is trained on as a teacher: all that it has a place for. */
+int experiment_teacher_features(const struct experiment_variant *v, const struct features *all,
+                                struct arena *a, struct features *out, struct err *e);
+/* experiment_load()'s last step: what cannot be learned from whom, and losses that contradict other options. */
+void experiment_check_losses(const struct experiment *x, struct problems *p);
 /* Builds each variant on each feature subset, as far as that goes before the data is prepared. */
 int experiment_check_models(struct experiment *x, struct problems *p);
 

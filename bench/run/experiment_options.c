@@ -110,7 +110,9 @@ const struct experiment_key experiment_keys[] = {
     {"name", "text: names results/<name>; default: the file's name without .yaml"},
     {"data", "the log's schema: a file like configs/data/*.yaml, or its text as a map"},
     {"data_dir", "folder of the prepared dataset; default: results/data/<name of the schema>"},
-    {"variants", "list of models: `name`, or `name: {options, id: ..., train: {overrides}}`"},
+    {"variants",
+     "list of models: `name`, or `name: {options, id: ..., train: {overrides}, loss: {...}, distill: "
+     "{teacher: ID}}`"},
     {"features", "map of feature subsets: name -> \"*\", or a list of user, item, pair, fields, \"glob*\" "
                  "and -exclusions"},
     {"seeds", "list of whole numbers: each variant is trained once a seed on each feature subset"},
@@ -136,7 +138,10 @@ json_t *experiment_variant_json(const struct experiment_variant *v) {
     json_t *j = with(json_object(), "id", json_string(v->id));
     j = with(j, "variant", json_string(v->variant->name));
     j = with(j, "options", opt_json(v->variant->opts, v->options));
-    return with(j, "train", train_json(&v->train));
+    j = with(j, "train", train_json(&v->train));
+    if (v->objective.loss.kind != LOSS_BCE) j = with(j, "loss", opt_json(loss_opts, &v->objective.loss));
+    return *v->objective.distill.teacher ? with(j, "distill", opt_json(distill_opts, &v->objective.distill))
+                                         : j;
 }
 
 static json_t *subsets_json(const struct experiment *x) {
@@ -155,7 +160,7 @@ static json_t *subsets_json(const struct experiment *x) {
 
 json_t *experiment_train_json(const struct experiment *x) {
     json_t *variants = json_array();
-    for (int v = 0; variants && v < x->n_variants; v++) {
+    for (int v = 0; variants && v < x->n_variants + x->n_teachers; v++) {
         if (!json_array_append_new(variants, experiment_variant_json(&x->variant[v]))) continue;
         json_decref(variants);
         variants = NULL;

@@ -102,6 +102,7 @@ static int open_all(struct served_set *set, const struct sweep *s, const struct 
         graph_init(&set->graph[set->n_graphs]);
     for (int i = 0; i < s->n_models; i++) {
         const struct sweep_run *r = served_run(s, i);
+        if (s->model[i].teacher_only) continue; /* no candidate to serve */
         if (r && add_model(set, s, r, data, pool, e)) return err_prefix(e, "measuring %s", r->id);
     }
     return 0;

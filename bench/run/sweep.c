@@ -6,7 +6,7 @@
 
 /* ---- plan ---- */
 
-static bool same_features(const struct features *a, const struct features *b) {
+bool sweep_same_features(const struct features *a, const struct features *b) {
     if (a->n != b->n) return false;
     for (int i = 0; i < a->n; i++)
         if (strcmp(a->feature[i].name, b->feature[i].name) != 0) return false;
@@ -14,7 +14,7 @@ static bool same_features(const struct features *a, const struct features *b) {
 }
 
 /* Everything that decides what training gives, but for the seed. */
-static int model_key(const struct sweep *s, struct sweep_model *m, struct err *e) {
+int sweep_model_key(const struct sweep *s, struct sweep_model *m, struct err *e) {
     json_t *fields = json_array(), *j = experiment_variant_json(m->variant);
     for (int i = 0; fields && i < m->features.n; i++)
         json_array_append_new(fields, json_string(m->features.feature[i].name));
@@ -22,6 +22,9 @@ static int model_key(const struct sweep *s, struct sweep_model *m, struct err *e
     if (!j || !fields || json_array_size(fields) != (size_t)m->features.n ||
         json_object_set(j, "fields", fields) || json_object_set_new(j, "data", json_string(s->ds->hash)) ||
         json_object_set_new(j, "subset", json_string(m->subset->name)))
+        rc = err_nomem(e, 0);
+    if (!rc && m->teacher >= 0 &&
+        json_object_set_new(j, "teacher", json_string(s->model[m->teacher].key.hex)))
         rc = err_nomem(e, 0);
     if (!rc) rc = json_hash(j, &m->key, e);
     json_decref(fields);
@@ -55,7 +58,8 @@ static void note_left_out(struct sweep_model *m, const struct features *all, con
 static int find_same(const struct sweep *s, const struct sweep_model *m) {
     for (int k = 0; k < (int)(m - s->model); k++) {
         const struct sweep_model *o = &s->model[k];
-        if (o->variant == m->variant && o->same_as < 0 && same_features(&o->features, &m->features)) return k;
+        if (o->variant == m->variant && o->same_as < 0 && sweep_same_features(&o->features, &m->features))
+            return k;
     }
     return -1;
 }
@@ -77,7 +81,7 @@ static int plan_model(struct sweep *s, const struct features *all, bool *keep, s
                       o->subset->name, m->subset->name, o->subset->name);
     }
     if (m->same_as < 0 && left_out) note_left_out(m, all, keep);
-    return model_key(s, m, e);
+    return 0;
 }
 
 static void plan_runs_of(struct sweep *s, int m) {
@@ -105,9 +109,9 @@ int sweep_add(struct sweep *s, const struct experiment_variant *v, const struct 
               const bool *keep, struct err *e) {
     struct features all;
     size_t models = (size_t)s->n_models, runs = (size_t)s->n_runs, seeds = (size_t)s->x->o.seeds.n;
-    struct sweep_model *model = arena_alloc(&s->arena, (models + 1) * sizeof *model);
-    struct sweep_run *run = arena_alloc(&s->arena, (runs + seeds) * sizeof *run);
-    if (!model || !run) return err_nomem(e, (models + 1) * sizeof *model);
+    struct sweep_model *model = arena_alloc(&s->arena, (models + 2) * sizeof *model); /* and its teacher */
+    struct sweep_run *run = arena_alloc(&s->arena, (runs + 2 * seeds) * sizeof *run);
+    if (!model || !run) return err_nomem(e, (models + 2) * sizeof *model);
     memcpy(model, s->model, models * sizeof *model);
     memcpy(run, s->run, runs * sizeof *run);
     s->model = model;
@@ -117,8 +121,9 @@ int sweep_add(struct sweep *s, const struct experiment_variant *v, const struct 
     TRY(features_of_dataset(s->ds, &s->arena, &all, e));
     TRY(features_select(&all, keep, !v->variant->two_tower, &s->arena, &m->features, NULL, e));
     m->same_as = find_same(s, m);
-    TRY(model_key(s, m, e));
-    plan_runs_of(s, s->n_models++);
+    s->n_models++;
+    TRY(sweep_plan_teachers(s, (int)models, &all, e));
+    for (int i = (int)models; i < s->n_models; i++) plan_runs_of(s, i);
     return 0;
 }
 
@@ -127,7 +132,8 @@ static int plan(struct sweep *s, struct err *e) {
     TRY(features_of_dataset(s->ds, &s->arena, &all, e));
     size_t models = (size_t)s->x->n_variants * (size_t)s->x->n_subsets;
     bool *keep = arena_alloc(&s->arena, (size_t)all.n + 1);
-    s->model = arena_alloc(&s->arena, models * sizeof *s->model);
+    size_t teachers = (size_t)(s->x->n_variants + s->x->n_teachers);
+    s->model = arena_alloc(&s->arena, (models + teachers) * sizeof *s->model);
     if (!keep || !s->model) return err_nomem(e, models * sizeof *s->model);
     for (int v = 0; v < s->x->n_variants; v++)
         for (int k = 0; k < s->x->n_subsets; k++) {
@@ -136,6 +142,7 @@ static int plan(struct sweep *s, struct err *e) {
             m->subset = &s->x->subset[k];
             TRY(plan_model(s, &all, keep, m, e));
         }
+    TRY(sweep_plan_teachers(s, 0, &all, e));
     return plan_runs(s, e);
 }
 
@@ -198,14 +205,16 @@ static uint64_t planned_rows(const struct sweep *s, const struct sweep_run *r) {
     return trainer_rows(s->ds, t) * (uint64_t)t->epochs;
 }
 
-static int train_one(struct sweep *s, struct sweep_run *r, struct pool *pool, struct bar *bar,
-                     struct err *e) {
+static int train_one(struct sweep *s, struct sweep_run *r, const struct teacher *teacher, struct pool *pool,
+                     struct bar *bar, struct err *e) {
     const struct sweep_model *model = &s->model[r->model];
     const struct train_task t = {.ds = s->ds,
                                  .variant = model->variant->variant,
                                  .options = model->variant->options,
                                  .features = &model->features,
                                  .train = &model->variant->train,
+                                 .objective = &model->objective,
+                                 .teacher = teacher,
                                  .seed = (uint64_t)r->seed,
                                  .pool = pool,
                                  .progress = on_progress,
@@ -228,6 +237,27 @@ static int train_one(struct sweep *s, struct sweep_run *r, struct pool *pool, st
     return rc;
 }
 
+/* After its teacher, if that is not there yet. */
+static int train_run(struct sweep *s, struct sweep_run *r, struct pool *pool, struct bar *bar,
+                     struct err *e) {
+    struct sweep_run *of = sweep_teacher_run(s, r);
+    struct teacher teacher = {.rows = 0};
+    int rc = of && !of->result ? train_run(s, of, pool, bar, e) : 0;
+    if (rc) return rc;
+    if (of && !sweep_run_ok(of)) {
+        struct trained none = {.params = 0};
+        char why[sizeof of->id + 32];
+        snprintf(why, sizeof why, "its teacher %s failed", of->id);
+        bar->p.total -= planned_rows(s, r);
+        rc = sweep_save_run(s, r, &none, why, e);
+    } else {
+        rc = sweep_teacher(s, r, pool, &teacher, e);
+        if (!rc) rc = train_one(s, r, &teacher, pool, bar, e);
+        teacher_close(&teacher);
+    }
+    return rc ? rc : sweep_assemble(s, e);
+}
+
 int sweep_train(struct sweep *s, struct pool *pool, struct err *e) {
     struct bar bar = {.before = 0};
     uint64_t rows = 0;
@@ -241,8 +271,7 @@ int sweep_train(struct sweep *s, struct pool *pool, struct err *e) {
     progress_start(&bar.p, "training", rows);
     for (int i = 0; i < s->n_runs && !rc; i++) {
         if (s->run[i].result) continue;
-        rc = train_one(s, &s->run[i], pool, &bar, e);
-        if (!rc) rc = sweep_assemble(s, e);
+        rc = train_run(s, &s->run[i], pool, &bar, e);
     }
     progress_end(&bar.p, rc ? "stopped" : NULL);
     return rc;

@@ -25,6 +25,9 @@ struct sweep_model { /* a variant on a feature subset */
     int same_as; /* an earlier model of the same variant that sees the same, which is trained instead; or -1
                   */
     bool listed; /* with `same_as`: its rows stand in the tables under its own name all the same */
+    int teacher; /* the model it learns from, which is trained first with the same seed; -1: none */
+    bool teacher_only; /* there for its students: listed in effect.csv, not measured */
+    struct objective objective;
     char note[400]; /* for effect.csv; "" mostly */
     struct hash key;
 };
@@ -45,6 +48,7 @@ struct sweep {
     int n_models, n_runs;
     struct sweep_model *model;
     struct sweep_run *run; /* in order of the models, then seed; none for models that are `same_as` another */
+                           /* teachers that the experiment does not train anyway come after its models */
 };
 /* Prints a note about pair fields left out and about models that are the same. */
 int sweep_plan(const struct experiment *x, const struct dataset *ds, const char *dir, struct sweep *out,
@@ -61,6 +65,18 @@ int sweep_assemble(const struct sweep *s, struct err *e);
 int sweep_n_finished(const struct sweep *s);
 int sweep_n_failed(const struct sweep *s);    /* of the finished ones */
 bool sweep_run_ok(const struct sweep_run *r); /* finished, and not as failed */
+
+/* sweep_teachers.c: of the models from `first` on, finds or adds the teachers (at most one a variant; the room is the
+ * caller's), and makes the keys. */
+int sweep_plan_teachers(struct sweep *s, int first, const struct features *all, struct err *e);
+bool sweep_same_features(const struct features *a, const struct features *b);
+/* What the teacher of r's model says of the training rows, scored once and kept in teachers/; *out is empty for a
+ * model without one. The teacher's run must be finished. */
+int sweep_teacher(const struct sweep *s, const struct sweep_run *r, struct pool *pool, struct teacher *out,
+                  struct err *e);
+struct sweep_run *sweep_teacher_run(const struct sweep *s,
+                                    const struct sweep_run *r);                   /* NULL: there is none */
+int sweep_model_key(const struct sweep *s, struct sweep_model *m, struct err *e); /* after its teacher's */
 
 /* "dir/sub/<id><ending>" */
 int sweep_path(const struct sweep *s, const char *sub, const struct sweep_run *r, const char *ending,

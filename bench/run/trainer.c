@@ -15,6 +15,7 @@ struct trainer {
     struct optim *optim;
     struct schedule schedule;
     struct feed feed;
+    struct negatives negatives;
     uint64_t *rows; /* [batch] */
     float *score;   /* [rows of the larger of the splits that are scored] */
     float *best;    /* the best epoch's parameters, one after the other */
@@ -128,9 +129,9 @@ static int train_epoch(struct trainer *r, int64_t epoch, double *loss) {
         size_t n = r->n_train - at < batch ? (size_t)(r->n_train - at) : batch;
         for (size_t i = 0; i < n; i++)
             r->rows[i] = t->ds->split[SPLIT_TRAIN].begin + shuffle_at(&order, at + i);
-        TRY(feed_rows(&r->feed, r->rows, n, r->e));
         double rate = schedule_rate(&r->schedule, r->step);
         uint64_t seed = rng_hash(rng_hash(t->seed ^ rng_stream("step")) + (uint64_t)r->step);
+        TRY(feed_training(&r->feed, r->rows, n, seed, r->e));
         double mean = exec_train(r->x, r->feed.slice, r->feed.n_slices, seed);
         if (!isfinite(mean))
             return err_set(r->e, ERR_DIVERGED, "loss %s at step %" PRId64 ", learning rate %g",
@@ -191,17 +192,42 @@ static int finish(struct trainer *r) {
     return 0;
 }
 
+/* The batches, with what the losses want beside the model's fields. */
+static int build_feed(struct trainer *r) {
+    const struct train_task *t = r->t;
+    const struct objective *o = t->objective;
+    struct feed_task f = {.ds = t->ds,
+                          .graph = &r->m->graph,
+                          .max_rows = (size_t)t->train->batch,
+                          .slice_rows = (size_t)t->train->slice,
+                          .pool = t->pool};
+    if (o && loss_is_softmax(&o->loss)) {
+        TRY(negatives_init(&r->negatives, t->ds, r->n_train, &o->loss, r->e));
+        f.negatives = &r->negatives;
+        add_note(r->m,
+                 "softmax loss: scores rank items and are no logits; logloss, pcoc and ece mean nothing");
+    }
+    if (o && distill_wanted(&o->distill)) {
+        f.teacher = t->teacher;
+        f.temperature = o->distill.temperature;
+    }
+    TRY(feed_init(&r->feed, &f, r->e));
+    int hidden = graph_find_node(&r->m->graph, LOSS_HIDDEN);
+    if (hidden >= 0) exec_bind(r->x, hidden, (struct mat){r->feed.hidden, (size_t)t->teacher->width});
+    return 0;
+}
+
 static int build(struct trainer *r) {
     const struct train_task *t = r->t;
     struct trained *m = r->m;
-    TRY(variant_build(t->variant, t->options, t->features, &m->graph, r->e));
+    TRY(variant_build_for(t->variant, t->options, t->features, t->objective, &m->graph, r->e));
     TRY(graph_alloc_params(&m->graph, t->seed, r->e));
     m->params = graph_n_trained(&m->graph);
     size_t batch = (size_t)t->train->batch, slice = (size_t)t->train->slice;
     struct exec_options xo = {.max_rows = batch, .slice_rows = slice, .train = true, .pool = t->pool};
     TRY(exec_create(&m->graph, &xo, &r->x, r->e));
     TRY(optim_create(&m->graph, r->x, &t->train->optim, t->pool, &r->optim, r->e));
-    TRY(feed_init(&r->feed, t->ds, &m->graph, batch, slice, t->pool, r->e));
+    TRY(build_feed(r));
     int64_t steps = (int64_t)((r->n_train + batch - 1) / batch);
     schedule_init(&r->schedule, &t->train->schedule, steps * t->train->epochs);
     size_t floats = 0, epochs = (size_t)t->train->epochs + 1;
@@ -231,6 +257,7 @@ int trainer_run(const struct train_task *t, struct trained *out, struct err *e) 
     optim_free(r.optim);
     exec_free(r.x);
     feed_release(&r.feed);
+    negatives_release(&r.negatives);
     mem_free(r.rows);
     mem_free(r.score);
     mem_free(r.best);

@@ -14,6 +14,7 @@
 #define PRERANK_BENCH_TRAINER_H
 #include "bench/run/evaluate.h"
 #include "bench/run/experiment.h"
+#include "bench/run/teacher.h"
 #include "data/dataset.h"
 
 struct train_task {
@@ -22,6 +23,8 @@ struct train_task {
     const void *options;
     const struct features *features;
     const struct train_options *train;
+    const struct objective *objective; /* NULL: bce */
+    const struct teacher *teacher;     /* what objective->distill learns from; else NULL */
     uint64_t seed;
     struct pool *pool;
     /* May be NULL. `rows` of training were seen so far; note: a few words, or NULL. */

@@ -15,8 +15,9 @@ int passage_open(const struct dataset *ds, const struct graph *g, size_t batch, 
     struct exec_options xo = {.max_rows = batch, .slice_rows = slice, .pool = pool};
     gemm_single_threaded();
     int rc = exec_create(g, &xo, &out->x, e);
-    if (!rc) rc = feed_init(&out->feed, ds, g, batch, slice, pool, e);
-    if (!rc) rc = feed_init(&out->other, ds, g, batch, slice, pool, e);
+    const struct feed_task ft = {.ds = ds, .graph = g, .max_rows = batch, .slice_rows = slice, .pool = pool};
+    if (!rc) rc = feed_init(&out->feed, &ft, e);
+    if (!rc) rc = feed_init(&out->other, &ft, e);
     if (!rc && !(out->rows = mem_alloc(batch * sizeof *out->rows)))
         rc = err_nomem(e, batch * sizeof *out->rows);
     if (rc) passage_close(out);
