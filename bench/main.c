@@ -2,6 +2,7 @@
  */
 #include "base/str.h"
 #include "bench/commands.h"
+#include <signal.h>
 #include <string.h>
 
 static int unknown_command(const char *name, struct err *e) {
@@ -40,6 +41,8 @@ int main(int argc, char **argv) {
         usage_short(stderr);
         return ERR_INPUT;
     }
+    signal(SIGXFSZ,
+           SIG_IGN); /* a file that may not grow (ulimit -f) is a failed write with a message, not our end */
     int rc = dispatch(argc, argv, &e);
     if (rc && *e.msg) fprintf(stderr, "prerank: %s\n", e.msg);
     if (fflush(stdout) || ferror(stdout)) {

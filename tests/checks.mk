@@ -20,8 +20,9 @@ $(BUILD)/tsan_pool: $(BUILD)/obj/tests/tsan/pool.o $(LIB)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 ROBUST_KILLS ?= 50
-robust: $(PROGRAM) ## kill -9 at 50 random moments of a sweep and resume
+robust: $(PROGRAM) ## kill -9 at 50 random moments of a sweep and resume; full disks, file size limits, read-only folders
 	@tests/robust/kill.py --prerank $(PROGRAM) --kills $(ROBUST_KILLS)
+	@tests/robust/disk.py --prerank $(PROGRAM)
 
 # libFuzzer is clang's, so the whole library is compiled by it here (its own warnings are not ours)
 FUZZ_SECONDS ?= 600

@@ -12,10 +12,8 @@ import argparse
 import csv
 import io
 import json
-import os
 import pathlib
 import random
-import re
 import shutil
 import struct
 import subprocess
@@ -105,13 +103,16 @@ class Trial:
         self.args, self.folder = args, work / name
         self.out = self.folder / "out"
 
-    def start(self, resume):
+    def command(self, resume):
         command = [self.args.prerank, "run", self.args.config, "--out", str(self.out), "--quiet"]
         for setting in [f"data_dir={self.folder / 'data'}", *self.args.set]:
             command += ["--set", setting]
+        return command + (["--resume"] if resume else [])
+
+    def start(self, resume):
         self.folder.mkdir(exist_ok=True)
         with open(self.folder / "log", "ab") as log:
-            return subprocess.Popen(command + (["--resume"] if resume else []), stdout=log, stderr=log)
+            return subprocess.Popen(self.command(resume), stdout=log, stderr=log)
 
     def finish(self, resume):
         code = self.start(resume).wait()
