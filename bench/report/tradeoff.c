@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "bench/results.h"
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* The numbers of compute.csv and where they go. */
@@ -35,7 +36,7 @@ static struct tradeoff_point empty_point(const struct effect_group *g) {
                                .pareto = -1,
                                .chosen = -1};
     p.n_features = p.seeds = p.gauc_valid = p.auc = p.logloss = p.params = NAN;
-    p.candidates = p.threads = p.offered_qps = p.qps = p.items_per_second = p.samples = NAN;
+    p.candidates = p.threads = p.offered_qps = p.qps = p.usable_qps = p.items_per_second = p.samples = NAN;
     p.p50_us = p.p50_lo_us = p.p50_hi_us = p.p95_us = p.p99_us = p.p99_lo_us = p.p99_hi_us = p.p999_us = NAN;
     p.flops_per_candidate = p.bytes_per_candidate = p.floor_us = NAN;
     p.gauc = (struct effect_stat){0, NAN, NAN, NAN};
@@ -52,17 +53,40 @@ static struct tradeoff_point empty_point(const struct effect_group *g) {
     return p;
 }
 
+/* Rows of other loads, and of requests that differ in size, are no points of the curve. */
+static bool is_point(const struct table *t, size_t row) {
+    const char *load = table_text(t, row, table_column(t, "load"));
+    return (!*load || !strcmp(load, "closed")) && !*table_text(t, row, table_column(t, "candidates_from"));
+}
+
+/* The usable rate that was found for row's model, store and candidates; NaN when none was looked for. */
+static double usable_of(const struct table *t, size_t row, const double *qps) {
+    static const char *const key[] = {"variant", "features", "precision", "store", "candidates", "threads"};
+    for (size_t r = 0; r < t->rows; r++) {
+        bool same = !strcmp(table_text(t, r, table_column(t, "load")), "usable") &&
+                    !*table_text(t, r, table_column(t, "candidates_from"));
+        for (size_t k = 0; same && k < sizeof key / sizeof *key; k++) {
+            int column = table_column(t, key[k]);
+            same = !strcmp(table_text(t, r, column), table_text(t, row, column));
+        }
+        if (same) return qps[r];
+    }
+    return NAN;
+}
+
 /* Appends the rows of compute.csv that belong to group g (NULL: those that belong to none). */
 static size_t add_rows(struct tradeoff *t, const struct effect *f, const struct effect_group *g,
                        const struct column number[NUMBERS]) {
     size_t added = 0;
     for (size_t row = 0; row < t->compute.rows; row++) {
         struct tradeoff_point p = empty_point(g);
+        if (!is_point(&t->compute, row)) continue;
         set_texts(&p, &t->compute, row);
         size_t found = effect_find(f, p.variant, p.features);
         if ((found < f->groups ? &f->group[found] : NULL) != g) continue;
         for (int i = 0; i < NUMBERS; i++)
             *(double *)(void *)((char *)&p + number[i].offset) = number[i].value[row];
+        p.usable_qps = usable_of(&t->compute, row, t->qps);
         t->point[t->n++] = p;
         added++;
     }
@@ -94,6 +118,7 @@ static int join(struct tradeoff *t, const struct effect *f, struct err *e) {
     TRY(table_need(&t->compute, "candidates", &unused, e));
     TRY(table_need(&t->compute, "p50_us", &unused, e));
     for (int i = 0; i < NUMBERS; i++) TRY(table_numbers(&t->compute, number[i].name, &number[i].value, e));
+    TRY(table_numbers(&t->compute, "qps", &t->qps, e));
     size_t room = t->compute.rows + f->groups;
     t->point = arena_alloc(&t->compute.arena, room * sizeof *t->point);
     if (!t->point) return err_nomem(e, room * sizeof *t->point);
@@ -200,6 +225,7 @@ static void write_point(struct csv_line *l, const struct tradeoff_point *p) {
     for (size_t i = 0; i < sizeof number / sizeof *number; i++) csv_num(l, number[i]);
     flag(l, p->pareto);
     flag(l, p->chosen);
+    csv_num(l, p->usable_qps);
     csv_end(l);
 }
 

@@ -1,7 +1,7 @@
 /* tradeoff.h: the trade-off curve: effect.csv joined with compute.csv, with the Pareto front and the pick.
  *
- * A point is a model as it was measured: variant x features x precision x store x candidates x threads x
- * load. A model without a measurement is a point without candidates and times; a measurement without a
+ * A point is a model as it was measured in a closed loop: variant x features x precision x store x candidates x
+ * threads. A model without a measurement is a point without candidates and times; a measurement without a
  * trained model is a point without GAUC. Unknown numbers are NaN (empty cells in tradeoff.csv).
  *
  * Pareto: a point is on the front of its number of candidates when no other one is at least as good in both
@@ -28,12 +28,14 @@ struct tradeoff_point {
     struct effect_stat gauc;
     double n_features, seeds, gauc_valid, auc, logloss, params;
     double candidates, threads, offered_qps, qps, items_per_second, samples;
+    double usable_qps; /* the largest offered rate that keeps to the limit; NaN: not measured */
     double p50_us, p50_lo_us, p50_hi_us, p95_us, p99_us, p99_lo_us, p99_hi_us, p999_us;
     double flops_per_candidate, bytes_per_candidate, floor_us;
     int pareto, chosen; /* 1, 0, or -1: does not apply */
 };
 struct tradeoff {
     struct table compute;
+    double *qps; /* its column */
     size_t n;
     struct tradeoff_point *point; /* models in the order of effect.csv, each with its rows of compute.csv */
     double limit_ms;              /* the budget on p99, from the manifest; 0: none */
