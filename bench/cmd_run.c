@@ -8,6 +8,7 @@
 #include "bench/report/report.h"
 #include "bench/run/manifest.h"
 #include "bench/run/measure.h"
+#include "bench/run/precision.h"
 #include "bench/run/served.h"
 #include "bench/run/sweep.h"
 #include "bench/select/plan.h"
@@ -37,6 +38,7 @@ static int measure(struct run *r, struct err *e) {
     int rc = o->candidates.n ? machine_calibrate(&r->machine, pool, e) : 0;
     if (!rc) rc = manifest_set(&r->manifest, "machine", machine_json(&r->machine), e);
     if (!rc) rc = measure_run(&r->sweep, &r->machine, pool, e);
+    if (!rc && o->candidates.n) rc = precision_run(&r->sweep, pool, e);
     pool_free(own);
     return rc;
 }

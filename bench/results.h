@@ -10,6 +10,7 @@
  * fields.csv      one row per variant x field: what the field costs at serving (select)
  * importance.csv  one row per variant x selector x seed (and their mean) x field: what it is worth
  * subsets.csv     one row per variant x selector x K: which fields, and as which subset they were trained
+ * precision.csv   one row per trained run x precision x split: quality as served in it; made by bench/run/precision.c
  * tradeoff.csv    the join of effect (test split, mean over seeds) and compute; made by tradeoff.c
  * differences.csv  one row per variant x features but the first: GAUC's difference to the first, paired by user; made by
  *                 differences.c from predictions/
@@ -27,7 +28,7 @@
     "us,p99_us,"                                                                                             \
     "p999_us,n,flops_per_candidate,bytes_per_candidate,flops_per_request,floor_us,verdict,p50_lo_us,p50_hi_" \
     "us,"                                                                                                    \
-    "p99_lo_us,p99_hi_us,mean_us,missing,service_us,wait_us,lag_p99_us,utilisation,limit_ms,late_share,"       \
+    "p99_lo_us,p99_hi_us,mean_us,missing,service_us,wait_us,lag_p99_us,utilisation,limit_ms,late_share,"     \
     "candidates_from"
 #define RESULTS_CASCADE_COLUMNS                                                                              \
     "variant,features,ranker,ranker_features,k,candidates,requests,seeds,ndcg10,ndcg10_lo,ndcg10_hi,hr10,"   \
@@ -42,7 +43,11 @@
     "bytes_per_candidate,seconds"
 #define RESULTS_SUBSETS_COLUMNS "variant,selector,k,features,trained_as,n_fields,fields"
 #define RESULTS_INSTRUCTIONS_COLUMNS "variant,features,precision,store,candidates,threads,load,instructions"
-#define RESULTS_LATENCY_COLUMNS "variant,features,precision,store,candidates,threads,load,percentile,rt_us,offered_qps"
+/* gauc_delta: to the same run in fp32; score_*: |logit - the logit in fp32| */
+#define RESULTS_PRECISION_COLUMNS                                                                            \
+    "variant,features,precision,seed,split,rows,gauc,gauc_delta,auc,logloss,score_max_diff,score_mean_diff"
+#define RESULTS_LATENCY_COLUMNS                                                                              \
+    "variant,features,precision,store,candidates,threads,load,percentile,rt_us,offered_qps"
 /* gauc: mean over seeds on test; gauc_lo/hi: its 95 % t interval over seeds (with one seed: the bootstrap over users);
  * gauc_valid: mean on validation, what choices are made on; pareto: 1 when no other point of the same number of candidates is
  * at least as good in gauc and p50_us and better in one; chosen: 1 for the pick (empty without a budget). */

@@ -8,6 +8,7 @@ struct from_dataset {
     struct derive *derive;
     uint32_t **offsets; /* per field: room for the batch-local offsets of a bag */
     size_t *room;
+    uint64_t begin; /* serving_data_from_rows: row of user and item 0 */
 };
 
 static int find(const struct dataset *ds, const char *name, side_t side, struct err *e) {
@@ -97,14 +98,68 @@ static void release(void *self) {
     mem_free(d);
 }
 
-int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out, struct err *e) {
+/* ---- logged rows, each a user and an item of its own ---- */
+
+static int row_column(struct from_dataset *d, const char *name, side_t side, uint64_t first, size_t n,
+                      struct batch_column *out, struct err *e) {
+    int f = find(d->ds, name, side, e);
+    return f < 0 ? ERR_INPUT : table_rows(d, f, &d->ds->field[f].rows, d->begin + first, n, out, e);
+}
+static int user_of_row(void *self, const char *name, uint32_t row, struct batch_column *out, struct err *e) {
+    return row_column(self, name, SIDE_USER, row, 1, out, e);
+}
+static int item_of_row(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out,
+                       struct err *e) {
+    return row_column(self, name, SIDE_ITEM, first, n, out, e);
+}
+static int pair_of_row(void *self, const char *name, uint32_t row, const uint32_t *items, size_t n,
+                       uint32_t *ids, struct err *e) {
+    struct from_dataset *d = self;
+    int f = find(d->ds, name, SIDE_PAIR, e);
+    if (f < 0) return ERR_INPUT;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i] != row)
+            return err_set(e, ERR_INPUT,
+                           "row %u has pair features with its own item only, not with that of row %u", row,
+                           items[i]);
+        ids[i] = d->ds->field[f].rows.ids[d->begin + row];
+    }
+    return 0;
+}
+
+static struct from_dataset *make(const struct dataset *ds, struct err *e) {
     struct from_dataset *d = mem_calloc(1, sizeof *d);
-    *out = (struct serving_data){0};
-    if (!d) return err_nomem(e, sizeof *d);
+    if (!d) return err_nomem(e, sizeof *d), NULL;
     d->ds = ds;
     d->offsets = mem_calloc((size_t)ds->n_fields + 1, sizeof *d->offsets);
     d->room = mem_calloc((size_t)ds->n_fields + 1, sizeof *d->room);
-    int rc = d->offsets && d->room ? derive_open(ds, &d->derive, e) : err_nomem(e, sizeof *d->room);
+    if (d->offsets && d->room) return d;
+    release(d);
+    return err_nomem(e, ((size_t)ds->n_fields + 1) * sizeof *d->room), NULL;
+}
+
+int serving_data_from_rows(const struct dataset *ds, uint64_t begin, uint64_t end, struct serving_data *out,
+                           struct err *e) {
+    *out = (struct serving_data){0};
+    if (end - begin > UINT32_MAX)
+        return err_set(e, ERR_INPUT, "%llu rows are too many to serve", (unsigned long long)(end - begin));
+    struct from_dataset *d = make(ds, e);
+    if (!d) return e ? e->code : ERR_INPUT;
+    d->begin = begin;
+    *out = (struct serving_data){.self = d,
+                                 .n_items = (uint32_t)(end - begin),
+                                 .user = user_of_row,
+                                 .item = item_of_row,
+                                 .pair = pair_of_row,
+                                 .release = release};
+    return 0;
+}
+
+int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out, struct err *e) {
+    *out = (struct serving_data){0};
+    struct from_dataset *d = make(ds, e);
+    if (!d) return e ? e->code : ERR_INPUT;
+    int rc = derive_open(ds, &d->derive, e);
     if (rc) {
         release(d);
         return rc;

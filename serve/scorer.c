@@ -194,6 +194,7 @@ void scorer_free(struct scorer *s) {
     }
     exec_free(s->user);
     fused_free(s->fused);
+    fused_ranges_release(&s->ranges);
     cut_release(&s->cut);
     graph_release(&s->serving);
     store_close(s->store);
@@ -347,7 +348,7 @@ int scorer_towers(const struct scorer *s, struct scorer_towers *out, struct err 
             e, ERR_INPUT,
             "the model is no two-tower at serving: its pair stage is not one inner product of a "
             "user's and an item's vector (dssm, senet, parallel and dat are, with the pass `split`)");
-    if (!s->fetch) t.items = store_table(s->store);
+    if (!s->fetch && s->store) t.items = store_table(s->store);
     *out = t;
     return 0;
 }

@@ -44,6 +44,10 @@ struct serving_data {
     void (*release)(void *self);
 };
 int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out, struct err *e);
+/* Rows [begin, end) of the log: user k and item k are those of row begin + k with the features that were logged then.
+ * What a model scores there is what it scored in training, so that its quality can be measured as it is served. */
+int serving_data_from_rows(const struct dataset *ds, uint64_t begin, uint64_t end, struct serving_data *out,
+                           struct err *e);
 
 /* Rows of the training log: a user, an item and the pair features as they were. */
 struct scorer_sample {
@@ -54,6 +58,7 @@ struct scorer_sample {
     const uint32_t *const *pair_ids; /* [n_pair][n] */
 };
 
+struct scorer;
 struct scorer_options {
     struct pass_options passes; /* default (zeroed): see scorer_defaults() */
     size_t block;               /* candidates per block: they share the cache; 0: the scorer's choice */
@@ -64,6 +69,8 @@ struct scorer_options {
     enum precision precision;
     enum isa isa;                       /* no more than these instructions; ISA_BEST: whatever there is */
     const struct scorer_sample *sample; /* int8: rows that the activations' scales are taken from */
+    const struct scorer
+        *scales; /* int8: or all scales are those of this scorer of the same model, over other items */
     /* Where item records lie; default memory. `readers` is the scorer's to set. The item stage fills it, or,
      * with `attach`, the records are taken as another scorer of the same model has published them. */
     struct store_options store;
@@ -83,7 +90,6 @@ struct request {
     uint64_t moment;
 };
 
-struct scorer;
 int scorer_create(const struct graph *g, const struct serving_data *data, const struct scorer_options *o,
                   struct pool *pool, struct scorer **out, struct err *e);
 int scorer_score(struct scorer *s, const struct request *r, float *score, struct err *e);

@@ -73,20 +73,23 @@ static int make_fused(struct scorer *s, const struct chain *c, enum precision pr
     fused_free(s->fused);
     mem_free(s->base);
     s->base = NULL;
-    struct fused_options o = {precision, s->o.isa, ranges, s->fetch ? scorer_records(s) : NULL};
+    struct fused_options o = {.precision = precision,
+                              .isa = s->o.isa,
+                              .ranges = ranges,
+                              .like = s->o.scales ? s->o.scales->fused : NULL,
+                              .fetched = s->fetch ? scorer_records(s) : NULL};
     TRY(fused_create(c, &o, &s->fused, e));
     size_t floats = fused_base_floats(s->fused);
     return (s->base = mem_calloc(floats, sizeof *s->base)) ? 0 : err_nomem(e, floats * sizeof *s->base);
 }
 
 static int make_int8(struct scorer *s, const struct chain *c, struct err *e) {
-    struct fused_ranges ranges;
-    TRY(fused_ranges_init(c, &ranges, e));
-    int rc = make_fused(s, c, PRECISION_FP32, NULL, e);
-    if (!rc) rc = calibrate(s, &ranges, e);
-    if (!rc) rc = make_fused(s, c, PRECISION_INT8, &ranges, e);
-    fused_ranges_release(&ranges);
-    return rc;
+    if (s->o.scales) return make_fused(s, c, PRECISION_INT8, &s->o.scales->ranges, e);
+    if (c->n_layers == 1) return make_fused(s, c, PRECISION_INT8, NULL, e); /* no activations */
+    TRY(fused_ranges_init(c, &s->ranges, e));
+    TRY(make_fused(s, c, PRECISION_FP32, NULL, e));
+    TRY(calibrate(s, &s->ranges, e));
+    return make_fused(s, c, PRECISION_INT8, &s->ranges, e);
 }
 
 static int find_users(struct scorer *s, const struct chain *c, struct err *e) {
@@ -105,6 +108,7 @@ int scorer_fuse(struct scorer *s, struct err *e) {
     const char *why = "the fused engine is switched off";
     enum precision p = s->o.precision;
     bool fits = s->o.fuse && chain_find(&s->cut.pair, &c, &why);
+    if (fits && c.towers && p == PRECISION_FP32) fits = false; /* one inner product: nothing to fuse */
     s->block = s->o.block ? s->o.block : fits ? FUSED_BLOCK : BLOCK;
     if (!fits && p != PRECISION_FP32)
         return err_set(e, ERR_INPUT, "the model cannot be served in %s: %s", precision_names[p], why);

@@ -28,11 +28,12 @@ struct scorer {
     size_t room;    /* candidates that the next two have room for */
     float *fetched; /* [room][item_width]: the records of the request under way, in its order */
     bool *found;    /* [room] */
-    struct fused *fused; /* NULL: the pair program runs op by op */
-    float *base;         /* fused: the user's part of the first layer */
-    int *user_at;        /* fused: k-th value of its sum -> k-th frontier value of the user stage */
-    size_t block;        /* most candidates of a block, that workers have room for */
-    size_t now;          /* candidates of a block of the request under way */
+    struct fused *fused;        /* NULL: the pair program runs op by op */
+    struct fused_ranges ranges; /* int8: of activations, on the sample */
+    float *base;                /* fused: the user's part of the first layer */
+    int *user_at;               /* fused: k-th value of its sum -> k-th frontier value of the user stage */
+    size_t block;               /* most candidates of a block, that workers have room for */
+    size_t now;                 /* candidates of a block of the request under way */
     struct worker *worker;
     int n_workers;
     const char **pair_column; /* NULL-ended */

@@ -1,4 +1,5 @@
 #include "bench/run/served.h"
+#include "base/progress.h"
 #include "nn/checkpoint.h"
 #include <unistd.h>
 
@@ -63,7 +64,13 @@ static int add(struct served_set *set, const struct sweep_run *r, const struct s
                const char *precision, const struct serving_data *data, struct pool *pool, struct err *e) {
     struct served *v = &set->v[set->n];
     *v = (struct served){.model = r->model, .run = r, .precision = precision};
-    TRY(scorer_create(&set->graph[r->model], data, o, pool, &v->scorer, e));
+    struct err refused = ERR_INIT;
+    int rc = scorer_create(&set->graph[r->model], data, o, pool, &v->scorer, &refused);
+    if (rc == ERR_INPUT && o->precision != PRECISION_FP32) { /* the other models are measured all the same */
+        progress_note("%s: %s; not measured", r->id, refused.msg);
+        return 0;
+    }
+    if (rc) return *e = refused, rc;
     bool has_records = scorer_cost(v->scorer).item_record_bytes > 0;
     v->store = has_records ? store_kind_names[o->store.kind] : "none";
     for (int i = 0; i < set->n && !has_records; i++) /* every store would give the same */
@@ -84,6 +91,7 @@ static int add_model(struct served_set *set, const struct sweep *s, const struct
             struct scorer_options so = scorer_defaults();
             const char *precision = precision_names[o->precision.v[p]];
             so.precision = (enum precision)o->precision.v[p];
+            so.sample = &set->sample.rows;
             TRY(store_options(s->x, s->dir, o->store.v[k], r->id, precision, &so.store, e));
             TRY(add(set, r, &so, precision, data, pool, e));
         }
@@ -98,6 +106,7 @@ static int open_all(struct served_set *set, const struct sweep *s, const struct 
     set->graph = mem_calloc(models, sizeof *set->graph);
     set->v = mem_calloc(most, sizeof *set->v);
     if (!set->graph || !set->v) return err_nomem(e, most * sizeof *set->v);
+    TRY(precision_sample(s->ds, &set->sample, e));
     for (set->n_graphs = 0; set->n_graphs < s->n_models; set->n_graphs++)
         graph_init(&set->graph[set->n_graphs]);
     for (int i = 0; i < s->n_models; i++) {
@@ -119,6 +128,7 @@ int served_open(const struct sweep *s, const struct serving_data *data, struct p
 void served_release(struct served_set *set) {
     for (int i = 0; i < set->n; i++) scorer_free(set->v[i].scorer);
     for (int i = 0; i < set->n_graphs; i++) graph_release(&set->graph[i]);
+    precision_sample_release(&set->sample);
     mem_free(set->v);
     mem_free(set->graph);
     if (set->s) remove_folder(set->s->x, set->s->dir);

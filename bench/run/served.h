@@ -8,10 +8,12 @@
  *
  * A model's weights are those of the first seed that trained. Its item records are put into each store under the
  * name <experiment>.<run>.<precision>, and taken away again by served_release(). lmdb files lie in `store_path`, or
- * in the results folder. A model without item records has nothing to store: it is there once, with the store `none`.
+ * in the results folder. A model without item records has nothing to store: it is there once, with the store `none`. A
+ * model that cannot be served in a precision is left out, with a message.
  */
 #ifndef PRERANK_BENCH_SERVED_H
 #define PRERANK_BENCH_SERVED_H
+#include "bench/run/precision.h"
 #include "bench/run/sweep.h"
 #include "serve/scorer.h"
 
@@ -26,6 +28,7 @@ struct served_set {
     struct served *v; /* by model, then precision, then store */
     struct graph *graph;
     const struct sweep *s;
+    struct precision_sample sample; /* for the scales of int8 */
 };
 int served_check(const struct experiment *x, const char *dir, struct err *e);
 int served_open(const struct sweep *s, const struct serving_data *data, struct pool *pool,

@@ -3,7 +3,7 @@
 
 static bool read_sum(const struct graph *g, const struct node *n, struct chain *c, const char **why) {
     int n_x = n->attr_i[0], lookups = n->n_in - n_x;
-    *c = (struct chain){.width = (size_t)n->width, .act = (enum act)n->attr_i[1], .n_layers = c->n_layers};
+    *c = (struct chain){.width = (size_t)n->width, .act = (enum act)n->attr_i[1]};
     if (n->attr_i[2]) c->bias = g->param[n->param[lookups]]->value;
     if (n_x > CHAIN_USERS || lookups > CHAIN_LOOKUPS || lookups < 1) {
         *why = "its first layer adds up too many values, or no rows of tables";
@@ -38,10 +38,41 @@ static void read_layer(const struct graph *g, const struct node *n, struct chain
                               .act = (enum act)n->attr_i[0]};
 }
 
+/* A factor and a bias may lie between the inner product and the output, as in serve/scorer.c. */
+static bool find_towers(const struct graph *g, struct chain *c) {
+    const char *ignored;
+    double scale = 1;
+    const float *bias = NULL;
+    int at = g->output;
+    for (const struct node *n = g->node[at]; n->op != &op_dot; n = g->node[at]) {
+        if (n->op == &op_scale && !bias)
+            scale *= n->attr_f[0];
+        else if (n->op == &op_lookup_sum && n->attr_i[0] == 1 && n->n_in == 1 && n->attr_i[1] == ACT_NONE &&
+                 n->attr_i[2] && !bias && scale == 1)
+            bias = g->param[n->param[0]]->value;
+        else
+            return false;
+        at = n->in[0];
+    }
+    const int *in = g->node[at]->in;
+    bool first = g->node[in[0]]->op == &op_external;
+    const struct node *user = g->node[in[!first]], *item = g->node[in[first]];
+    if (user->op != &op_external || item->op != &op_lookup_sum || !read_sum(g, item, c, &ignored))
+        return false;
+    if (c->n_users || c->bias || c->act != ACT_NONE) return false;
+    c->towers = true;
+    c->scale = (float)scale;
+    c->user[c->n_users++] = in[!first];
+    c->layer[c->n_layers++] = (struct chain_layer){.k = c->width, .n = 1, .bias = bias};
+    return true;
+}
+
 bool chain_find(const struct graph *g, struct chain *c, const char **why) {
     int at = g->output, layers = 0;
     struct chain_layer back[CHAIN_LAYERS];
     *why = "its pair stage is no chain of linear layers";
+    *c = (struct chain){0};
+    if (find_towers(g, c)) return true;
     *c = (struct chain){0};
     for (; g->node[at]->op == &op_linear && layers < CHAIN_LAYERS; at = g->node[at]->in[0])
         read_layer(g, g->node[at], &back[layers++]);

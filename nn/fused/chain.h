@@ -1,6 +1,7 @@
 /* chain.h: the shape that the fused engine runs, found in a pair program: a sum of looked-up rows and user values,
  * then linear layers one after the other, the last of one unit. `mlp` and `cold` are that, once their first layer is
- * split by side. Everything points into the graph. */
+ * split by side. A two-tower model is one, too: the item's record as the sum, and one layer whose weights are the user's
+ * vector. Everything points into the graph. */
 #ifndef PRERANK_NN_FUSED_CHAIN_H
 #define PRERANK_NN_FUSED_CHAIN_H
 #include "nn/graph.h"
@@ -25,6 +26,8 @@ struct chain {
     int n_lookups, n_users, n_layers;
     struct chain_lookup lookup[CHAIN_LOOKUPS];
     int user[CHAIN_USERS]; /* op_external nodes of width `width` */
+    bool towers;           /* user[0] is the weight of the one layer, times `scale`, and no part of the sum */
+    float scale;
     struct chain_layer layer[CHAIN_LAYERS];
 };
 /* false: the program has another shape, and `why` says which part of it. */

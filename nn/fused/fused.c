@@ -43,13 +43,18 @@ void fused_work_free(struct fused_work *w) {
 
 size_t fused_base_floats(const struct fused *f) { return 2 * f->width_pad; }
 
-/* The second half is the base in units of the bytes that it is packed to. */
+/* The second half is the base in units of the bytes that it is packed to; with towers, the user's vector. */
 static void scaled_base(const struct fused *f, const float *base, float *scaled) {
     for (size_t c = 0; c < f->width; c++) scaled[c] = base[c] * f->inv[c] + f->zero[c];
 }
 
 void fused_user(const struct fused *f, const float *const *value, float *base) {
     memcpy(base, f->bias, f->width_pad * sizeof *base);
+    if (f->towers) {
+        vec_copy(1, f->width, (struct mat){base + f->width_pad, 0}, (struct mat){(float *)value[0], 0},
+                 f->scale, false);
+        return;
+    }
     for (int k = 0; k < f->n_users; k++)
         vec_copy(1, f->width, (struct mat){base, 0}, (struct mat){(float *)value[k], 0}, 1, true);
     memset(base + f->width_pad, 0, f->width_pad * sizeof *base);
@@ -266,8 +271,9 @@ static void run_group(struct group *g, float *score) {
     const struct fused *f = g->f;
     const struct fused_layer *last = &f->layer[f->n_layers - 1];
     float *x = f->in == IN_F32 ? hidden_floats(g) : hidden_words(g);
+    const float *weight = f->towers ? g->in->base + f->width_pad : (float *)(void *)last->weight;
     vec_row_dot(g->n, last->k, (struct mat){score, 1}, (struct mat){x, f->most_words},
-                (struct mat){(float *)(void *)last->weight, 0}, false);
+                (struct mat){(float *)weight, 0}, false);
     vec_bias_act(g->n, 1, (struct mat){score, 1}, last->bias, last->act);
 }
 

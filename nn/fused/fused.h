@@ -10,6 +10,7 @@
  *   int8  table rows with a scale for each column, weights for each unit, activations for each column. The activations'
  *         scales come from `ranges`, seen by fused_observe() on training rows. Products by AMX, VNNI or plain C:
  *         the same whole numbers everywhere.
+ * The last layer, one dot product, is taken in float from the sums before it.
  *
  *     struct fused *f;
  *     TRY(fused_create(&chain, &(struct fused_options){.precision = PRECISION_BF16}, &f, e));   packs what it needs
@@ -39,7 +40,10 @@ struct fused_options {
     enum precision precision;
     enum isa isa;                      /* no more than this; ISA_BEST: whatever there is */
     const struct fused_ranges *ranges; /* int8 only */
-    const struct param *fetched;       /* this table's rows come with the request, as floats; NULL: none */
+    const struct fused
+        *like; /* int8: the scales of tables' columns as in this one, made of the same chain with
+                                          other rows; NULL: from the tables */
+    const struct param *fetched; /* this table's rows come with the request, as floats; NULL: none */
 };
 
 struct fused;

@@ -178,7 +178,7 @@ static int make_last(struct fused *f, const struct chain_layer *from, struct fus
     l->weight = (uint32_t *)(void *)w;
     l->bias = floats(f, 1);
     if (!w || !l->bias) return err_nomem(e, l->k * sizeof *w);
-    for (size_t k = 0; k < l->k; k++) w[k] = rounded(f, weight_at(from, k, 0));
+    for (size_t k = 0; k < l->k && from->weight; k++) w[k] = rounded(f, weight_at(from, k, 0));
     if (from->bias) l->bias[0] = from->bias[0];
     return 0;
 }
@@ -218,11 +218,16 @@ static int make_sum(struct fused *f, const struct chain *c, const struct fused_o
     if (!f->bias) return err_nomem(e, f->width_pad * sizeof(float));
     if (c->bias) memcpy(f->bias, c->bias, f->width * sizeof(float));
     f->n_users = c->n_users;
-    if (f->in == IN_U8) {
+    if (f->precision == PRECISION_INT8) {
         float **own[] = {&f->sum_scale, &f->inv, &f->zero, &f->sum_pack_scale};
         for (size_t i = 0; i < sizeof own / sizeof *own; i++)
             if (!(*own[i] = floats(f, f->width_pad))) return err_nomem(e, f->width_pad * sizeof(float));
-        scale_of_sum(f, c, o->fetched);
+        if (o->like)
+            memcpy(f->sum_scale, o->like->sum_scale, f->width * sizeof(float));
+        else
+            scale_of_sum(f, c, o->fetched);
+    }
+    if (f->in == IN_U8) {
         byte_scale(o->ranges->max[0], f->width, f->act, f->inv, f->zero);
         for (size_t i = 0; i < f->width; i++) f->sum_pack_scale[i] = f->sum_scale[i] * f->inv[i];
     }
@@ -232,13 +237,14 @@ static int make_sum(struct fused *f, const struct chain *c, const struct fused_o
 }
 
 static int make(struct fused *f, const struct chain *c, const struct fused_options *o, struct err *e) {
-    if (o->precision == PRECISION_INT8 && !o->ranges)
+    bool bytes = o->precision == PRECISION_INT8 && c->n_layers > 1; /* between layers */
+    if (bytes && !o->ranges)
         return err_set(e, ERR_INPUT, "int8 takes ranges of activations, seen on training rows");
     f->k = fused_kernels(o->isa);
     f->precision = o->precision;
-    f->in = o->precision == PRECISION_INT8                    ? IN_U8
-            : o->precision == PRECISION_BF16 && f->k.mul_bf16 ? IN_BF16
-                                                              : IN_F32;
+    f->in = bytes ? IN_U8 : o->precision == PRECISION_BF16 && f->k.mul_bf16 ? IN_BF16 : IN_F32;
+    f->towers = c->towers;
+    f->scale = c->scale;
     f->round = o->precision == PRECISION_BF16 && f->in == IN_F32;
     f->width = c->width;
     f->width_pad = pad(c->width, 64);

@@ -39,6 +39,8 @@ struct fused {
     enum act act;
     float *bias; /* [width_pad] */
     int n_users, n_lookups, n_layers;
+    bool towers; /* the last layer's weights come with the request, times `scale` */
+    float scale;
     int n_asked, asked[CHAIN_LOOKUPS]; /* lookups whose rows are asked for beforehand */
     size_t lines;                      /* of all their rows for one candidate */
     struct fused_lookup lookup[CHAIN_LOOKUPS];

@@ -78,6 +78,10 @@ static const struct {
     {"mlp", "{dim: 8, hidden: [48, 100], batch_norm: true, dropout: 0.2}"},
     {"cold", "{dim: 8, hidden: [24, 40], linear_log: true}"},
     {"cold", "{dim: 8, hidden: [40, 24], batch_norm: true}"},
+    {"dssm", "{dim: 8, hidden: [24, 12]}"},
+    {"dssm", "{dim: 8, hidden: [24, 100], normalize: true, temperature: 0.05}"},
+    {"parallel", "{dim: 8, hidden: [24], d: 12}"},
+    {"dat", "{dim: 8, hidden: [24, 12]}"},
 };
 #define EACH_MODEL(m) for (size_t m = 0; m < sizeof models / sizeof *models; m++)
 

@@ -1,0 +1,196 @@
+#include "bench/run/precision.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/str.h"
+#include "bench/results.h"
+#include "bench/run/evaluate.h"
+#include "bench/run/served.h"
+#include "nn/vec.h"
+#include <math.h>
+#include <stdio.h>
+
+enum { SAMPLE_ROWS = 4096 };
+
+int precision_sample(const struct dataset *ds, struct precision_sample *out, struct err *e) {
+    uint64_t begin = ds->split[SPLIT_TRAIN].begin, rows = ds->split[SPLIT_TRAIN].end - begin;
+    size_t n = rows < SAMPLE_ROWS ? (size_t)rows : SAMPLE_ROWS, fields = (size_t)ds->n_fields + 1;
+    *out = (struct precision_sample){.arena = ARENA_INIT};
+    uint32_t *id = arena_alloc(&out->arena, (fields + 2) * (n + 1) * sizeof *id);
+    const char **name = arena_alloc(&out->arena, fields * sizeof *name);
+    const uint32_t **column = arena_alloc(&out->arena, fields * sizeof *column);
+    if (!id || !name || !column) {
+        precision_sample_release(out);
+        return err_nomem(e, (fields + 2) * n * sizeof *id);
+    }
+    uint32_t *user = id, *item = id + n, *next = id + 2 * n;
+    int pairs = 0;
+    for (int f = 0; f < ds->n_fields; f++) {
+        if (ds->field[f].side != SIDE_PAIR || ds->field[f].type != VALUE_ID) continue;
+        name[pairs] = ds->field[f].name;
+        column[pairs++] = next;
+        for (size_t i = 0; i < n; i++) *next++ = ds->field[f].rows.ids[begin + i * rows / n];
+    }
+    for (size_t i = 0; i < n; i++) {
+        user[i] = ds->user[begin + i * rows / n];
+        item[i] = ds->item[begin + i * rows / n];
+    }
+    out->rows = (struct scorer_sample){n, user, item, pairs, name, column};
+    return 0;
+}
+
+void precision_sample_release(struct precision_sample *s) {
+    arena_release(&s->arena);
+    s->rows = (struct scorer_sample){0};
+}
+
+struct lowered {
+    const struct sweep *s;
+    struct pool *pool;
+    struct serving_data data; /* the real users and items */
+    struct precision_sample sample;
+    FILE *f;
+    struct err *e;
+};
+
+/* Logits of all rows of a split. */
+static int score_rows(struct lowered *l, const struct graph *g, struct scorer_options *o, enum split split,
+                      float *score) {
+    const struct dataset *ds = l->s->ds;
+    uint64_t begin = ds->split[split].begin, end = ds->split[split].end;
+    struct serving_data rows;
+    struct scorer *s = NULL;
+    TRY(serving_data_from_rows(ds, begin, end, &rows, l->e));
+    int rc = scorer_create(g, &rows, o, l->pool, &s, l->e);
+    for (uint32_t i = 0; i < rows.n_items && !rc; i++)
+        rc = scorer_score(s, &(struct request){.user = i, .n = 1, .items = &i}, &score[i], l->e);
+    scorer_free(s);
+    rows.release(rows.self);
+    return rc;
+}
+
+static void row(struct lowered *l, const struct sweep_run *r, enum precision p, enum split split,
+                const struct quality *q, const struct quality *plain, const float *score,
+                const float *exact) {
+    const struct sweep_model *m = &l->s->model[r->model];
+    double most = 0, sum = 0;
+    for (size_t i = 0; i < q->rows; i++) {
+        double d = fabs((double)score[i] - (double)exact[i]);
+        most = d > most ? d : most;
+        sum += d;
+    }
+    struct csv_line c = {.f = l->f};
+    csv_text(&c, m->variant->id);
+    csv_text(&c, m->subset->name);
+    csv_text(&c, precision_names[p]);
+    csv_int(&c, r->seed);
+    csv_text(&c, split_name(split));
+    csv_int(&c, (int64_t)q->rows);
+    csv_num(&c, q->gauc);
+    csv_num(&c, q->gauc - plain->gauc);
+    csv_num(&c, q->auc);
+    csv_num(&c, q->logloss);
+    csv_num(&c, most);
+    csv_num(&c, sum / (double)q->rows);
+    csv_end(&c);
+}
+
+/* The scorer of the real items, whose scales int8 takes; NULL, and a message, when the model is refused. */
+static int real_scorer(struct lowered *l, const struct graph *g, const struct sweep_run *r,
+                       struct scorer_options *o, struct scorer **out) {
+    struct err refused = ERR_INIT;
+    int rc = scorer_create(g, &l->data, o, l->pool, out, &refused);
+    if (!rc) return 0;
+    if (rc != ERR_INPUT) return *l->e = refused, rc;
+    progress_note("%s: %s; left out of precision.csv", r->id, refused.msg);
+    return 0;
+}
+
+static int one_split(struct lowered *l, const struct graph *g, const struct sweep_run *r, enum split split,
+                     float *score, float *exact) {
+    const struct dataset *ds = l->s->ds;
+    const struct opt_ints *p = &l->s->x->measure.precision;
+    uint64_t begin = ds->split[split].begin;
+    size_t n = (size_t)(ds->split[split].end - begin);
+    struct scorer_options o = scorer_defaults();
+    struct quality plain, q;
+    TRY(score_rows(l, g, &o, split, exact));
+    TRY(evaluate_quick(exact, ds->label + begin, ds->user + begin, n, &plain, l->e));
+    row(l, r, PRECISION_FP32, split, &plain, &plain, exact, exact);
+    for (int k = 0; k < p->n; k++) {
+        struct scorer *real = NULL;
+        o = scorer_defaults();
+        o.precision = (enum precision)p->v[k];
+        o.sample = &l->sample.rows;
+        if (o.precision == PRECISION_FP32) continue;
+        TRY(real_scorer(l, g, r, &o, &real));
+        if (!real) continue;
+        o.scales = real;
+        int rc = score_rows(l, g, &o, split, score);
+        scorer_free(real);
+        TRY(rc);
+        TRY(evaluate_quick(score, ds->label + begin, ds->user + begin, n, &q, l->e));
+        row(l, r, o.precision, split, &q, &plain, score, exact);
+    }
+    return 0;
+}
+
+static int one_run(struct lowered *l, const struct sweep_run *r) {
+    static const enum split splits[] = {SPLIT_VALID, SPLIT_TEST};
+    struct graph g;
+    int rc = served_load(l->s, r, &g, l->e);
+    for (int k = 0; k < 2 && !rc; k++) {
+        size_t n = (size_t)(l->s->ds->split[splits[k]].end - l->s->ds->split[splits[k]].begin);
+        if (!n) continue;
+        float *score = mem_alloc(2 * n * sizeof *score);
+        rc =
+            score ? one_split(l, &g, r, splits[k], score, score + n) : err_nomem(l->e, 2 * n * sizeof *score);
+        mem_free(score);
+    }
+    graph_release(&g);
+    return rc;
+}
+
+static int all_runs(struct lowered *l) {
+    struct progress bar;
+    int rc = 0;
+    progress_start(&bar, "scoring in lower precisions", (uint64_t)l->s->n_runs);
+    for (int i = 0; i < l->s->n_runs && !rc; i++) {
+        if (sweep_run_ok(&l->s->run[i])) rc = one_run(l, &l->s->run[i]);
+        if (rc) err_prefix(l->e, "scoring %s", l->s->run[i].id);
+        if (!rc && interrupt_seen()) rc = err_set(l->e, ERR_INTERRUPTED, "interrupted");
+        progress_at(&bar, (uint64_t)i + 1, l->s->run[i].id);
+    }
+    progress_end(&bar, rc ? "stopped" : NULL);
+    return rc;
+}
+
+static bool any_lower(const struct opt_ints *p) {
+    for (int k = 0; k < p->n; k++)
+        if (p->v[k] != PRECISION_FP32) return true;
+    return false;
+}
+
+int precision_run(const struct sweep *s, struct pool *pool, struct err *e) {
+    struct err own = ERR_INIT;
+    struct lowered l = {.s = s, .pool = pool, .e = e ? e : &own};
+    char path[1024];
+    struct file_out o;
+    if (!any_lower(&s->x->measure.precision)) return 0;
+    gemm_single_threaded();
+    TRY(serving_data_from_dataset(s->ds, &l.data, l.e));
+    int rc = precision_sample(s->ds, &l.sample, l.e);
+    if (!rc) rc = file_join(path, sizeof path, s->dir, "precision.csv", l.e);
+    if (!rc) rc = file_begin(&o, path, l.e);
+    if (!rc) {
+        l.f = o.f;
+        fprintf(o.f, "%s\n", RESULTS_PRECISION_COLUMNS);
+        rc = all_runs(&l);
+        if (rc)
+            file_abort(&o);
+        else
+            rc = file_commit(&o, l.e);
+    }
+    precision_sample_release(&l.sample);
+    l.data.release(l.data.self);
+    return rc;
+}
