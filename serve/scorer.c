@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct scorer_options scorer_defaults(void) {
-    struct scorer_options o = {.passes = {.bn_fold = true, .split = true, .table_bytes = 4 << 20},
+    struct scorer_options o = {.passes = {.bn_fold = true, .split = true, .table_bytes = 64 << 20},
                                .fuse = true};
     opt_defaults(store_opts, &o.store);
     return o;
