@@ -4,6 +4,7 @@
 #include "tests/bench/scratch.h"
 #include "tests/support/redis.h"
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,4 +124,61 @@ Test(measure, missing_items_show_in_their_column_and_the_verdict) {
     cr_expect_str_eq(cell(&s, t, "variant=whole", "missing"), "0");
     cr_expect_str_eq(cell(&s, t, "variant=whole", "verdict"), "ok");
     measured_release(&l);
+}
+
+static double number(const char *table, const char *variant, const char *precision, const char *split,
+                     const char *column) {
+    char key[120];
+    snprintf(key, sizeof key, "variant=%s,precision=%s,split=%s", variant, precision, split);
+    return atof(cell(&s, table, key, column));
+}
+
+Test(measure, lower_precisions_are_timed_and_their_quality_is_measured_on_the_logged_rows) {
+    static const char *const precisions[] = {"bf16", "fp16", "int8"};
+    struct ran r = run("precision: [fp32, bf16, fp16, int8]");
+    cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
+    const char *quality = scratch_read(&s, "out/precision.csv"), *effect = scratch_read(&s, "out/effect.csv");
+    cr_expect_eq(count_lines(quality), 1 + 2 * 4 * 2);
+    cr_expect_eq(count_lines(scratch_read(&s, "out/compute.csv")), 1 + 2 * 4 * 2);
+    for (int v = 0; v < 2; v++) {
+        const char *variant = v ? "mlp" : "dssm";
+        char key[80];
+        snprintf(key, sizeof key, "variant=%s,split=test", variant);
+        /* as served, it is the model that was trained */
+        cr_expect_float_eq(number(quality, variant, "fp32", "test", "gauc"),
+                           atof(cell(&s, effect, key, "gauc")), 1e-9);
+        cr_expect_eq(number(quality, variant, "fp32", "test", "score_max_diff"), 0);
+        for (int p = 0; p < 3; p++) {
+            double most = number(quality, variant, precisions[p], "test", "score_max_diff"),
+                   delta = number(quality, variant, precisions[p], "test", "gauc_delta");
+            cr_expect(most > 0 && most < 0.2, "%s in %s: %g", variant, precisions[p], most);
+            cr_expect_float_eq(delta,
+                               number(quality, variant, precisions[p], "test", "gauc") -
+                                   number(quality, variant, "fp32", "test", "gauc"),
+                               1e-8);
+            cr_expect_lt(fabs(delta), 0.02);
+        }
+    }
+}
+
+Test(measure, a_model_that_cannot_be_served_in_a_precision_is_left_out_with_a_message) {
+    scratch_write(&s, "x.yaml",
+                  small_experiment(&s, 1000,
+                                   "variants: [dcn, mlp]\ntrain: {epochs: 1}\n"
+                                   "measure: {candidates: [10], requests: 400, min_seconds: 0, "
+                                   "precision: [fp32, bf16]}\n"));
+    struct ran r = prerank(&s, "run %s/x.yaml --out %s/out", s.dir, s.dir);
+    cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
+    cr_expect(
+        strstr(r.err, "the model cannot be served in bf16: its pair stage is no chain of linear layers"),
+        "%s", r.err);
+    const char *compute = scratch_read(&s, "out/compute.csv");
+    cr_expect_eq(count_lines(compute), 1 + 3);
+    cr_expect_eq(count_lines(scratch_read(&s, "out/precision.csv")), 1 + 2 * 3);
+}
+
+Test(measure, fp32_alone_writes_no_table_of_precisions) {
+    struct ran r = run("store: memory");
+    cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
+    cr_expect(!scratch_has(&s, "out/precision.csv"));
 }
