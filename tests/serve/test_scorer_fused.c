@@ -239,12 +239,12 @@ Test(scorer_fused, int8_wants_a_sample_with_the_models_columns) {
     static const struct scorer_sample less = {SAMPLE, rows.user, rows.item, 1, names, columns};
     struct scorer_options o = options(PRECISION_INT8, ISA_BEST);
     o.sample = NULL;
-    refused("mlp", "{hidden: [16]}", &o, "sample");
+    refused("mlp", "{hidden: [16, 8]}", &o, "sample");
     o.sample = &less;
-    refused("mlp", "{hidden: [16]}", &o, "no column `small`");
+    refused("mlp", "{hidden: [16, 8]}", &o, "no column `small`");
     o.sample = &sample;
     rows.item[7] = TOY_ITEMS;
-    refused("mlp", "{hidden: [16]}", &o, "row 7 of the sample is item 700");
+    refused("mlp", "{hidden: [16, 8]}", &o, "row 7 of the sample is item 700");
 }
 
 Test(scorer_fused, a_record_takes_half_and_a_quarter_of_the_bytes) {
