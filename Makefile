@@ -30,7 +30,7 @@ PROGRAM  := $(BUILD)/prerank
 # one test program a module: tests/<module>/*.c with tests/support/*.c
 TESTS    := $(foreach m,$(MODULES),$(if $(wildcard tests/$(m)/*.c),$(BUILD)/tests/$(m)))
 
-.PHONY: all run data test run-tests bench bench-train bench-score bench-scale lint clean help
+.PHONY: all run data test run-tests bench bench-train bench-variants bench-score bench-scale lint clean help
 all: $(PROGRAM)
 
 help: ## this list
@@ -96,11 +96,14 @@ $(BUILD)/perf_%: $(BUILD)/obj/bench/perf/%.o $(BUILD)/obj/bench/perf/perf.o $(LI
 
 bench: ## install what is missing, measure training and scoring next to PyTorch and ONNX Runtime (docs/performance.md)
 	@./setup.sh bench
-	@$(MAKE) --no-print-directory bench-train bench-score
+	@$(MAKE) --no-print-directory bench-train bench-variants bench-score
 
 bench-train: $(BUILD)/perf_train
 	@bench/peers/setup.sh $(BUILD)
 	@bench/peers/duel.py train --build $(BUILD) $(DUEL)
+
+bench-variants: $(BUILD)/perf_train ## training speed of every variant against its floor
+	@bench/perf/variants.sh $(BUILD)/perf_train $(BURSTS)
 
 bench-score: $(BUILD)/perf_score
 	@bench/peers/setup.sh $(BUILD)

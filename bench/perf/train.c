@@ -1,8 +1,11 @@
-/* perf_train: training speed of a two-tower model (variant dssm: 14 fields, D 16, towers 128-64-32, batch
- * 1024, adam) next to the floor that the machine sets. See perf.h for the protocol.
+/* perf_train: training speed of a model (14 fields, D 16, batch 1024, adam; by default variant dssm with towers
+ * 128-64-32) next to the floor that the machine sets. See perf.h for the protocol.
  *
  *     build/perf_train --write DIR          columns, row order and start weights for the peers; then ends
  *     build/perf_train --threads 2          a contender
+ *     build/perf_train --variant parallel --options '{channels: [fm]}' --bursts 8      one line: speed, work and floor
+ *
+ * `din` has a fifteenth field, the user's 20 recent items.
  *
  * A timed step is what the trainer does: row numbers from the shuffle, the batch's columns gathered slice by
  * slice, forward, backward, optimiser. Every epoch has the same row order, so that peers can read it from a
@@ -23,26 +26,38 @@
 #include <string.h>
 
 #define FIELDS  14
+#define HISTORY 20 /* items in the field `recent`, which only din has */
 #define ROWS    200000
 #define CHECKED 100 /* steps whose losses are compared between contenders */
 
 #define FIELD(name, side, vocab)                                                                             \
     { name, side, VALUE_ID, vocab, NULL, 1 }
-static const struct feature default_fields[FIELDS] = {
-    FIELD("user_id", SIDE_USER, 0),        FIELD("user_city", SIDE_USER, 1000),
-    FIELD("user_model", SIDE_USER, 100),   FIELD("user_age", SIDE_USER, 50),
-    FIELD("user_level", SIDE_USER, 20),    FIELD("user_os", SIDE_USER, 10),
-    FIELD("user_sex", SIDE_USER, 5),       FIELD("item_id", SIDE_ITEM, 0),
-    FIELD("item_brand", SIDE_ITEM, 1000),  FIELD("item_shop", SIDE_ITEM, 100),
-    FIELD("item_category", SIDE_ITEM, 50), FIELD("item_price", SIDE_ITEM, 20),
-    FIELD("item_stars", SIDE_ITEM, 10),    FIELD("item_stock", SIDE_ITEM, 5)};
+static const struct feature default_fields[FIELDS + 1] = {
+    FIELD("user_id", SIDE_USER, 0),
+    FIELD("user_city", SIDE_USER, 1000),
+    FIELD("user_model", SIDE_USER, 100),
+    FIELD("user_age", SIDE_USER, 50),
+    FIELD("user_level", SIDE_USER, 20),
+    FIELD("user_os", SIDE_USER, 10),
+    FIELD("user_sex", SIDE_USER, 5),
+    FIELD("item_id", SIDE_ITEM, 0),
+    FIELD("item_brand", SIDE_ITEM, 1000),
+    FIELD("item_shop", SIDE_ITEM, 100),
+    FIELD("item_category", SIDE_ITEM, 50),
+    FIELD("item_price", SIDE_ITEM, 20),
+    FIELD("item_stars", SIDE_ITEM, 10),
+    FIELD("item_stock", SIDE_ITEM, 5),
+    {"recent", SIDE_USER, VALUE_BAG, 0, "item_id", HISTORY}};
 
 struct train {
     int64_t threads, slice, batch, entities;
-    struct feature fields[FIELDS]; /* user_id and item_id have `entities` ids */
+    const struct variant *variant;
+    const char *options; /* of the variant, as in a YAML file */
+    int n_fields;
+    struct feature fields[FIELDS + 1]; /* user_id, item_id and recent have `entities` ids */
     bool dense;
-    uint32_t *column[FIELDS]; /* [ROWS] */
-    float *label;             /* [ROWS] */
+    uint32_t *column[FIELDS + 1]; /* [ROWS], or [ROWS][HISTORY] */
+    float *label;                 /* [ROWS] */
     struct shuffle order;
     struct pool *pool;
     struct graph graph;
@@ -53,32 +68,42 @@ struct train {
     int n_slices, *field_of; /* graph column -> field, -1: label */
     struct exec_slice *slices;
     struct batch_column *columns; /* [slice][graph column] */
-    uint32_t **ids;               /* [slice * columns + column] -> [slice rows] */
+    uint32_t **ids;               /* [slice * columns + column] -> [slice rows][per_row] */
+    uint32_t *offsets;            /* of bags, each of which has HISTORY ids: [slice + 1] */
     float *labels;                /* [batch] */
     int64_t step;
 };
 
 /* ---- data ---- */
 
+static size_t per_row(const struct train *t, int f) { return t->fields[f].type == VALUE_BAG ? HISTORY : 1; }
+
+static void fill_row(struct train *t, size_t i, struct rng *r) {
+    uint32_t user = perf_zipf(rng_uniform(r), (uint32_t)t->entities),
+             item = perf_zipf(rng_uniform(r), (uint32_t)t->entities);
+    double logit = -1;
+    for (int f = 0; f < FIELDS; f++) {
+        t->column[f][i] = perf_field_id(&t->fields[f], t->fields[f].side == SIDE_USER ? user : item);
+        logit += perf_effect(&t->fields[f], t->column[f][i]);
+    }
+    t->label[i] = rng_uniform(r) < 1 / (1 + exp(-logit)) ? 1.0f : 0.0f;
+    for (uint32_t k = 0; k < HISTORY && t->n_fields > FIELDS; k++) {
+        double u = (double)(rng_hash((uint64_t)user * HISTORY + k) >> 11) * 0x1p-53;
+        t->column[FIELDS][i * HISTORY + k] = perf_zipf(u, (uint32_t)t->entities);
+    }
+}
+
 static int make_rows(struct train *t, struct err *e) {
     memcpy(t->fields, default_fields, sizeof default_fields);
-    for (int f = 0; f < FIELDS; f++)
+    t->n_fields = FIELDS + !strcmp(t->variant->name, "din");
+    for (int f = 0; f < t->n_fields; f++) {
+        size_t bytes = ROWS * per_row(t, f) * sizeof(uint32_t);
         if (!t->fields[f].vocab) t->fields[f].vocab = (uint32_t)t->entities;
-    for (int f = 0; f < FIELDS; f++)
-        if (!(t->column[f] = mem_alloc(ROWS * sizeof(uint32_t))))
-            return err_nomem(e, ROWS * sizeof(uint32_t));
+        if (!(t->column[f] = mem_alloc(bytes))) return err_nomem(e, bytes);
+    }
     if (!(t->label = mem_alloc(ROWS * sizeof(float)))) return err_nomem(e, ROWS * sizeof(float));
     struct rng r = rng_init(1, rng_stream("perf_train"));
-    for (size_t i = 0; i < ROWS; i++) {
-        uint32_t user = perf_zipf(rng_uniform(&r), (uint32_t)t->entities),
-                 item = perf_zipf(rng_uniform(&r), (uint32_t)t->entities);
-        double logit = -1;
-        for (int f = 0; f < FIELDS; f++) {
-            t->column[f][i] = perf_field_id(&t->fields[f], t->fields[f].side == SIDE_USER ? user : item);
-            logit += perf_effect(&t->fields[f], t->column[f][i]);
-        }
-        t->label[i] = rng_uniform(&r) < 1 / (1 + exp(-logit)) ? 1.0f : 0.0f;
-    }
+    for (size_t i = 0; i < ROWS; i++) fill_row(t, i, &r);
     t->order = shuffle_init(ROWS, 1);
     return 0;
 }
@@ -97,7 +122,7 @@ static int write_rows(const struct train *t, const char *dir, struct err *e) {
     char path[1024];
     TRY(file_join(path, sizeof path, dir, "start.safetensors", e));
     TRY(checkpoint_save(&t->graph, path, NULL, e));
-    return perf_write_model(dir, &(struct features){FIELDS, t->fields},
+    return perf_write_model(dir, &(struct features){t->n_fields, t->fields},
                             json_pack("{s:i, s:[i,i,i], s:I, s:i, s:f}", "dim", 16, "towers", 128, 64, 32,
                                       "batch", (json_int_t)t->batch, "checked", CHECKED, "learning_rate",
                                       0.001),
@@ -106,13 +131,23 @@ static int write_rows(const struct train *t, const char *dir, struct err *e) {
 
 /* ---- a step ---- */
 
+static int read_options(const struct train *t, void *options, struct err *e) {
+    struct arena a = ARENA_INIT;
+    struct conf *map = NULL;
+    opt_defaults(t->variant->opts, options);
+    int rc = conf_parse("--options", t->options, strlen(t->options), &a, &map, e);
+    if (!rc) rc = opt_read(t->variant->opts, options, map, t->variant->name, e);
+    arena_release(&a);
+    return rc;
+}
+
 static int make_model(struct train *t, struct err *e) {
-    const struct variant *v = variant_find("dssm");
-    void *options = mem_calloc(1, v->options_bytes);
-    if (!options) return err_nomem(e, v->options_bytes);
-    opt_defaults(v->opts, options);
+    void *options = mem_calloc(1, t->variant->options_bytes);
+    if (!options) return err_nomem(e, t->variant->options_bytes);
     graph_init(&t->graph);
-    int rc = variant_build(v, options, &(struct features){FIELDS, t->fields}, &t->graph, e);
+    int rc = read_options(t, options, e);
+    if (!rc)
+        rc = variant_build(t->variant, options, &(struct features){t->n_fields, t->fields}, &t->graph, e);
     mem_free(options);
     TRY(rc);
     return graph_alloc_params(&t->graph, 1, e);
@@ -133,23 +168,27 @@ static int make_trainer(struct train *t, struct err *e) {
     t->slices = mem_calloc(slices, sizeof *t->slices);
     t->columns = mem_calloc(slices * n, sizeof *t->columns);
     t->ids = mem_calloc(slices * n, sizeof *t->ids);
-    uint32_t *ids = mem_calloc(slices * n * slice, sizeof *ids);
-    if (!t->rows || !t->labels || !t->field_of || !t->slices || !t->columns || !t->ids || !ids)
-        return err_nomem(e, slices * n * slice * sizeof *ids);
+    t->offsets = mem_calloc(slice + 1, sizeof *t->offsets);
+    uint32_t *ids = mem_calloc(slices * n * slice * HISTORY, sizeof *ids);
+    if (!t->rows || !t->labels || !t->field_of || !t->slices || !t->columns || !t->ids || !t->offsets || !ids)
+        return err_nomem(e, slices * n * slice * HISTORY * sizeof *ids);
+    for (size_t i = 0; i <= slice; i++) t->offsets[i] = (uint32_t)(i * HISTORY);
     for (size_t c = 0; c < n; c++) {
         t->field_of[c] = -1;
-        for (int f = 0; f < FIELDS; f++)
+        for (int f = 0; f < t->n_fields; f++)
             if (!strcmp(t->graph.column[c].name, t->fields[f].name)) t->field_of[c] = f;
     }
     for (size_t s = 0; s < slices; s++) {
         size_t first = s * slice, rows = batch - first < slice ? batch - first : slice;
         t->slices[s] = (struct exec_slice){rows, t->columns + s * n};
         for (size_t c = 0; c < n; c++) {
-            t->ids[s * n + c] = ids + (s * n + c) * slice;
+            struct batch_column *col = &t->columns[s * n + c];
+            t->ids[s * n + c] = ids + (s * n + c) * slice * HISTORY;
             if (t->field_of[c] < 0)
-                t->columns[s * n + c].number = t->labels + first;
+                col->number = t->labels + first;
             else
-                t->columns[s * n + c].ids = t->ids[s * n + c];
+                col->ids = t->ids[s * n + c];
+            if (t->field_of[c] == FIELDS) col->offsets = t->offsets;
         }
     }
     return 0;
@@ -167,6 +206,9 @@ static void gather_slice(void *ctx, int s, int worker) {
         }
         const uint32_t *from = t->column[t->field_of[c]];
         uint32_t *to = t->ids[s * t->graph.n_columns + c];
+        size_t k = per_row(t, t->field_of[c]);
+        for (size_t r = 0; r < n && k > 1; r++) memcpy(to + r * k, from + rows[r] * k, k * sizeof *to);
+        if (k > 1) continue;
         for (size_t r = 0; r < n; r++) {
             if (r + 16 < n) __builtin_prefetch(&from[rows[r + 16]], 0, 0);
             to[r] = from[rows[r]];
@@ -195,38 +237,66 @@ static json_t *go(void *self, int64_t n, struct err *e) {
 
 /* ---- the floor ---- */
 
-/* FLOPs: the linear layers' products, once forward and twice backward (gradients of weights and of inputs).
- * Bytes, once each, all at memory speed: per example its table rows (forward) and its row gradients (written,
- * read); per step every distinct table row and every dense weight with Adam's two moments (read, written),
- * and the dense gradient (written, read). Activations, ids and instructions are free: so it is a floor. */
-static json_t *work(const struct train *t) {
+/* FLOPs: the products (linear layers, and what other operations say of themselves where they multiply), once forward and
+ * twice backward (gradients of weights and of inputs). Bytes, once each, all at memory speed: per example its table rows
+ * (forward) and its row gradients (written, read); per step every distinct table row and every dense weight with Adam's
+ * two moments (read, written), and the dense gradient (written, read). Activations, ids, elementwise operations and
+ * instructions are free: so it is a floor. */
+struct work {
+    double flops, bytes, distinct, dense; /* a step's distinct table rows; dense weights */
+};
+
+static double product_flops(const struct graph *g, const struct node *n) {
+    static const struct op *const products[] = {&op_cin, &op_target_attention, &op_max_sim,
+                                                &op_category_alignment};
+    struct cost c = {0};
+    if (n->op == &op_linear) return 2.0 * n->attr_i[2] * n->width;
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++)
+        if (n->op == products[i] && n->op->cost) n->op->cost(g, n, &c);
+    return c.flops;
+}
+
+/* Distinct ids of field f in a batch, mean over some. */
+static double distinct_ids(const struct train *t, int f) {
+    uint64_t batches = 20, stamp = 0, n = 0;
+    size_t k = per_row(t, f);
+    uint64_t *seen =
+        mem_calloc((size_t)t->fields[f].vocab + 1, sizeof *seen); /* id -> last batch with it, from 1 */
+    for (uint64_t i = 0; seen && i < batches * (uint64_t)t->batch; i++) {
+        stamp = i / (uint64_t)t->batch + 1;
+        const uint32_t *id = t->column[f] + shuffle_at(&t->order, i) * k;
+        for (size_t j = 0; j < k; j++) {
+            n += seen[id[j]] != stamp;
+            seen[id[j]] = stamp;
+        }
+    }
+    mem_free(seen);
+    return (double)n / (double)batches;
+}
+
+static struct work count_work(const struct train *t) {
     const struct graph *g = &t->graph;
-    double flops = 0, gather = 0, dense = 0, distinct = 0;
+    double batch = (double)t->batch;
+    struct work w = {0};
     for (int i = 0; i < g->n_nodes; i++) {
-        struct cost c = {0};
         const struct node *n = g->node[i];
-        if (n->op->cost) n->op->cost(g, n, &c);
-        gather += c.gather_bytes;
-        if (n->op == &op_linear) flops += 3 * 2.0 * n->attr_i[2] * n->width;
+        w.flops += 3 * product_flops(g, n);
+        if (n->op != &op_embedding && n->op != &op_sequence) continue;
+        int f = t->field_of[g->node[n->in[0]]->input];
+        double row = (double)g->param[n->param[0]]->cols * sizeof(float), distinct = distinct_ids(t, f);
+        w.bytes += (double)per_row(t, f) * (3 * row + sizeof(uint32_t)) + distinct * 6 * row / batch;
+        w.distinct += distinct;
     }
     for (int i = 0; i < g->n_params; i++)
-        if (g->param[i]->kind == PARAM_DENSE) dense += (double)(g->param[i]->rows * g->param[i]->cols);
-    uint64_t batches = 20;
-    uint64_t *seen =
-        mem_calloc((size_t)t->entities + 1000, sizeof *seen); /* id -> last batch with it, from 1 */
-    for (int f = 0; f < FIELDS && seen; f++)
-        for (uint64_t i = 0; i < batches * (uint64_t)t->batch; i++) {
-            uint64_t *last = &seen[t->column[f][shuffle_at(&t->order, i)]];
-            uint64_t stamp = (uint64_t)f * batches + i / (uint64_t)t->batch + 1;
-            distinct += *last != stamp;
-            *last = stamp;
-        }
-    mem_free(seen);
-    distinct /= (double)batches;
-    double row = 16 * sizeof(float), batch = (double)t->batch;
-    double bytes = gather + 2 * FIELDS * row + (distinct * 6 * row + dense * 8 * sizeof(float)) / batch;
-    return json_pack("{s:f, s:f, s:f, s:f}", "flops_per_example", flops, "bytes_per_example", bytes,
-                     "distinct_rows_per_batch", distinct, "dense_weights", dense);
+        if (g->param[i]->kind == PARAM_DENSE) w.dense += (double)(g->param[i]->rows * g->param[i]->cols);
+    w.bytes += w.dense * 8 * sizeof(float) / batch;
+    return w;
+}
+
+static json_t *work(const struct train *t) {
+    struct work w = count_work(t);
+    return json_pack("{s:f, s:f, s:f, s:f}", "flops_per_example", w.flops, "bytes_per_example", w.bytes,
+                     "distinct_rows_per_batch", w.distinct, "dense_weights", w.dense);
 }
 
 static json_t *ready(struct train *t) {
@@ -237,28 +307,59 @@ static json_t *ready(struct train *t) {
                      t->dense ? "dense" : "lazy", "losses", losses, "work", work(t));
 }
 
+/* No protocol: bursts of about half a second, a calibration after each; the best of both stand for a quiet machine. */
+static int report(struct train *t, int64_t bursts, struct err *e) {
+    struct machine best = {0};
+    double fastest = 0;
+    int64_t steps = 20;
+    for (int64_t i = 0; i <= bursts; i++) { /* the first finds out how many steps that is */
+        double start = clock_seconds();
+        for (int64_t k = 0; k < steps; k++)
+            if (!isfinite(run_step(t))) return err_set(e, ERR_INPUT, "the loss is not finite");
+        double speed = (double)steps / (clock_seconds() - start);
+        if (i) fastest = fmax(fastest, speed * (double)t->batch);
+        steps = 1 + (int64_t)(speed / 2);
+        struct machine m;
+        machine_describe(&m);
+        TRY(machine_calibrate(&m, t->pool, e));
+        best.peak_gflops = fmax(best.peak_gflops, m.peak_gflops);
+        best.memory_gbs = fmax(best.memory_gbs, m.memory_gbs);
+    }
+    struct work w = count_work(t);
+    double floor = 1e9 / (w.flops / best.peak_gflops + w.bytes / best.memory_gbs);
+    printf("%-9s %-22s %10.0f %12.0f %10.0f %12.0f %8.0f %%\n", t->variant->name, t->options, fastest,
+           w.flops, w.bytes, floor, 100 * fastest / floor);
+    return 0;
+}
+
 static void release(struct train *t) {
     optim_free(t->optim);
     exec_free(t->x);
     graph_release(&t->graph);
     pool_free(t->pool);
     if (t->ids) mem_free(t->ids[0]);
-    for (int f = 0; f < FIELDS; f++) mem_free(t->column[f]);
-    void *own[] = {t->label, t->rows, t->labels, t->field_of, t->slices, t->columns, t->ids};
+    for (int f = 0; f <= FIELDS; f++) mem_free(t->column[f]);
+    void *own[] = {t->offsets, t->label, t->rows, t->labels, t->field_of, t->slices, t->columns, t->ids};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
 }
 
 int main(int argc, char **argv) {
-    struct train t = {.threads = 2, .slice = 256, .batch = 1024, .entities = 100000};
+    struct train t = {.threads = 2, .slice = 256, .batch = 1024, .entities = 100000, .options = "{}"};
     struct err e = ERR_INIT;
-    const char *dir = NULL, *update = "lazy";
-    int64_t steps = 0;
+    const char *dir = NULL, *update = "lazy", *variant = "dssm";
+    int64_t steps = 0, bursts = 0;
     const struct perf_flag flags[] = {
         {"threads", "worker threads (2)", &t.threads, NULL},
         {"slice", "rows of a batch that one thread takes at a time (256)", &t.slice, NULL},
         {"batch", "rows of a batch (1024)", &t.batch, NULL},
         {"ids", "ids of the fields user_id and item_id (100000)", &t.entities, NULL},
         {"update", "embeddings: lazy | dense (lazy)", NULL, &update},
+        {"variant", "the model (dssm)", NULL, &variant},
+        {"options", "its options, as in a config ({})", NULL, &t.options},
+        {"bursts",
+         "no protocol: so many bursts, then one line: name, options, examples/s, FLOPs and bytes an example, "
+         "floor, share of it",
+         &bursts, NULL},
         {"steps", "no protocol: run so many steps (for a profiler), then end", &steps, NULL},
         {"write", "write the inputs of the peers to this folder, then end", NULL, &dir}};
     int rc = perf_flags(argc, argv, flags, (int)(sizeof flags / sizeof *flags), &e);
@@ -267,6 +368,10 @@ int main(int argc, char **argv) {
     if (!rc && (!t.batch || t.batch > ROWS / 20 || !t.slice || t.entities < 2 || t.entities > 10000000))
         rc =
             err_set(&e, ERR_INPUT, "--batch must be 1 .. %d, --slice at least 1, --ids 2 .. 10 M", ROWS / 20);
+    if (!rc && !(t.variant = variant_find(variant)))
+        rc = err_set(&e, ERR_INPUT, "--variant: there is no \"%s\"", variant);
+    if (!rc && dir && strcmp(variant, "dssm") != 0)
+        rc = err_set(&e, ERR_INPUT, "--write: the peers know dssm only");
     if (!rc) rc = pool_create((int)t.threads, &t.pool, &e);
     if (!rc) rc = make_rows(&t, &e);
     if (!rc) rc = make_model(&t, &e);
@@ -274,7 +379,9 @@ int main(int argc, char **argv) {
         rc = write_rows(&t, dir, &e);
     } else if (!rc) {
         rc = make_trainer(&t, &e);
-        if (!rc && steps)
+        if (!rc && bursts)
+            rc = report(&t, bursts, &e);
+        else if (!rc && steps)
             json_dumpf(go(&t, steps, &e), stdout, 0);
         else if (!rc)
             rc = perf_serve(&(struct perf_contender){&t, go, t.pool}, ready(&t), &e);

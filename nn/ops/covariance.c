@@ -23,49 +23,100 @@ int nn_id_number(struct graph *g, int ids) {
     return graph_add_node(g, &op_id_number, "id_number", 1, &ids, 1);
 }
 
+/* The categories of a batch are numbered by their first row, so that memory and time follow the rows, not the vocabulary. */
 struct groups {
-    size_t d, categories;
-    double *count; /* [categories] */
-    double *mean;  /* [categories][D] */
-    double *cov;   /* [categories][D][D]; after the forward pass: dL/dCov */
+    size_t d, n;     /* categories in the batch */
+    double *count;   /* [n] */
+    double *mean;    /* [n][D] */
+    double *cov;     /* [n][D][D]; after the forward pass: dL/dCov */
+    double *grad;    /* [D][D] of the largest category, while the others are compared with it */
+    double *centred; /* [D] one row - its category's mean */
+    uint32_t *id;    /* [n] */
+    uint32_t *group; /* [categories] number in the batch + 1; 0: not there */
 };
 
-static struct groups groups(const struct op_ctx *c) {
-    struct groups s = {.d = (size_t)c->node->attr_i[0], .categories = (size_t)c->node->attr_i[1]};
-    s.count = c->work;
-    s.mean = s.count + s.categories;
-    s.cov = s.mean + s.categories * s.d;
-    return s;
+static size_t most_groups(const struct node *n, size_t rows) {
+    return rows < (size_t)n->attr_i[1] ? rows : (size_t)n->attr_i[1];
 }
 
 static size_t alignment_work(const struct node *n, size_t rows) {
-    size_t d = (size_t)n->attr_i[0];
-    (void)rows;
-    return (size_t)n->attr_i[1] * (1 + d + d * d) * sizeof(double);
+    size_t d = (size_t)n->attr_i[0], most = most_groups(n, rows);
+    return (most * (1 + d + d * d) + d * d + d) * sizeof(double) +
+           (most + (size_t)n->attr_i[1]) * sizeof(uint32_t);
 }
 
-static size_t category(const struct op_ctx *c, size_t r) { return (size_t)c->in[1].p[r * c->in[1].ld]; }
+static struct groups groups(const struct op_ctx *c) {
+    size_t most = most_groups(c->node, c->rows);
+    struct groups s = {.d = (size_t)c->node->attr_i[0], .count = c->work};
+    s.mean = s.count + most;
+    s.cov = s.mean + most * s.d;
+    s.grad = s.cov + most * s.d * s.d;
+    s.centred = s.grad + s.d * s.d;
+    s.id = (uint32_t *)(void *)(s.centred + s.d);
+    s.group = s.id + most;
+    return s;
+}
+
+static uint32_t category(const struct op_ctx *c, size_t r) { return (uint32_t)c->in[1].p[r * c->in[1].ld]; }
+
+static void number_groups(struct op_ctx *c, struct groups *s) {
+    memset(s->group, 0, (size_t)c->node->attr_i[1] * sizeof *s->group);
+    for (size_t r = 0; r < c->rows; r++) {
+        uint32_t id = category(c, r);
+        if (s->group[id]) continue;
+        s->id[s->n++] = id;
+        s->group[id] = (uint32_t)s->n;
+    }
+}
+
+static size_t group_of(const struct op_ctx *c, const struct groups *s, size_t r) {
+    return s->group[category(c, r)] - 1;
+}
+
+static void centre(const struct groups *s, const float *x, size_t k) {
+    for (size_t i = 0; i < s->d; i++) s->centred[i] = (double)x[i] - s->mean[k * s->d + i];
+}
+
+/* m (n, n) += factor x x^T */
+KERNEL static void add_outer(size_t n, const double *restrict x, double factor, double *restrict m) {
+    for (size_t i = 0; i < n; i++) {
+        double f = factor * x[i];
+        for (size_t j = 0; j < n; j++) m[i * n + j] += f * x[j];
+    }
+}
 
 static void covariances(struct op_ctx *c, struct groups *s) {
     size_t d = s->d;
-    memset(s->count, 0, s->categories * (1 + d + d * d) * sizeof *s->count);
+    number_groups(c, s);
+    memset(s->count, 0, s->n * sizeof *s->count);
+    memset(s->mean, 0, s->n * d * sizeof *s->mean);
+    memset(s->cov, 0, s->n * d * d * sizeof *s->cov);
     for (size_t r = 0; r < c->rows; r++) {
-        size_t k = category(c, r);
+        size_t k = group_of(c, s, r);
         s->count[k]++;
         for (size_t i = 0; i < d; i++) s->mean[k * d + i] += (double)c->in[0].p[r * c->in[0].ld + i];
     }
-    for (size_t k = 0; k < s->categories; k++)
-        for (size_t i = 0; i < d && s->count[k] > 0; i++) s->mean[k * d + i] /= s->count[k];
+    for (size_t k = 0; k < s->n; k++)
+        for (size_t i = 0; i < d; i++) s->mean[k * d + i] /= s->count[k];
     for (size_t r = 0; r < c->rows; r++) {
-        size_t k = category(c, r);
-        const float *x = c->in[0].p + r * c->in[0].ld;
-        const double *m = s->mean + k * d;
+        size_t k = group_of(c, s, r);
         if (s->count[k] < 2) continue;
-        for (size_t i = 0; i < d; i++)
-            for (size_t j = 0; j < d; j++)
-                s->cov[(k * d + i) * d + j] +=
-                    ((double)x[i] - m[i]) * ((double)x[j] - m[j]) / (s->count[k] - 1);
+        centre(s, c->in[0].p + r * c->in[0].ld, k);
+        add_outer(d, s->centred, 1 / (s->count[k] - 1), s->cov + k * d * d);
     }
+}
+
+/* Adds |major - cov|^2 and leaves its gradients: in cov, and added to grad for major. */
+KERNEL static double compare(size_t n, const double *restrict major, double *restrict cov,
+                             double *restrict grad) {
+    double loss = 0;
+    for (size_t i = 0; i < n; i++) {
+        double diff = major[i] - cov[i];
+        loss += diff * diff;
+        grad[i] += 2 * diff;
+        cov[i] = -2 * diff;
+    }
+    return loss;
 }
 
 static void alignment_forward(struct op_ctx *c) {
@@ -73,22 +124,23 @@ static void alignment_forward(struct op_ctx *c) {
     size_t major = 0, cells = s.d * s.d;
     double loss = 0;
     covariances(c, &s);
-    for (size_t k = 1; k < s.categories; k++)
-        if (s.count[k] > s.count[major]) major = k;
-    double *of_major = s.cov + major * cells;
-    for (size_t i = 0; i < cells; i++) {
-        double m = of_major[i], grad = 0;
-        for (size_t k = 0; k < s.categories; k++) {
-            double *v = &s.cov[k * cells + i];
-            if (k == major) continue;
-            double diff = s.count[k] < 2 || s.count[major] < 2 ? 0 : m - *v;
-            loss += diff * diff;
-            grad += 2 * diff;
-            *v = -2 * diff;
-        }
-        of_major[i] = grad;
-    }
+    for (size_t k = 1; k < s.n; k++)
+        if (s.count[k] > s.count[major] || (s.count[k] == s.count[major] && s.id[k] < s.id[major])) major = k;
+    memset(s.grad, 0, cells * sizeof *s.grad);
+    for (size_t k = 0; k < s.n; k++)
+        if (k != major && s.count[k] >= 2)
+            loss += compare(cells, s.cov + major * cells, s.cov + k * cells, s.grad);
+    if (s.n) memcpy(s.cov + major * cells, s.grad, cells * sizeof *s.grad);
     for (size_t r = 0; r < c->rows; r++) c->out.p[r * c->out.ld] = (float)loss;
+}
+/* dst = factor m x (+ dst) */
+KERNEL static void multiply(size_t n, const double *restrict m, const double *restrict x, double factor,
+                            float *restrict dst, bool acc) {
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < n; j++) sum += m[i * n + j] * x[j];
+        dst[i] = (acc ? dst[i] : 0) + (float)(factor * sum);
+    }
 }
 
 /* dL/ds = 2/(n-1) (s - mean) dL/dCov, as dL/dCov is symmetric. */
@@ -98,22 +150,29 @@ static void alignment_backward(struct op_ctx *c) {
     if (!c->in_grad[0].p) return;
     for (size_t r = 0; r < c->rows; r++) total += (double)c->out_grad.p[r * c->out_grad.ld];
     for (size_t r = 0; r < c->rows; r++) {
-        size_t k = category(c, r);
-        const float *x = c->in[0].p + r * c->in[0].ld;
+        size_t k = group_of(c, &s, r);
         float *to = c->in_grad[0].p + r * c->in_grad[0].ld;
-        for (size_t i = 0; i < s.d; i++) {
-            double sum = 0;
-            for (size_t j = 0; j < s.d && s.count[k] >= 2; j++)
-                sum += ((double)x[j] - s.mean[k * s.d + j]) * s.cov[(k * s.d + i) * s.d + j];
-            float v = s.count[k] >= 2 ? (float)(total * 2 * sum / (s.count[k] - 1)) : 0;
-            to[i] = c->in_acc[0] ? to[i] + v : v;
+        if (s.count[k] >= 2) {
+            centre(&s, c->in[0].p + r * c->in[0].ld, k);
+            multiply(s.d, s.cov + k * s.d * s.d, s.centred, 2 * total / (s.count[k] - 1), to, c->in_acc[0]);
+        } else if (!c->in_acc[0]) {
+            memset(to, 0, s.d * sizeof *to);
         }
     }
+}
+
+/* The rows' products; the whole run's share of comparing covariances is not counted. */
+static void alignment_cost(const struct graph *g, const struct node *n, struct cost *out) {
+    double d = n->attr_i[0];
+    (void)g;
+    out->flops = 2 * d * d;
+    out->stream_bytes = 4 * d;
 }
 
 const struct op op_category_alignment = {.name = "category_alignment",
                                          .forward = alignment_forward,
                                          .backward = alignment_backward,
+                                         .cost = alignment_cost,
                                          .work_bytes = alignment_work,
                                          .coupled = true};
 
