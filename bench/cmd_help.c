@@ -23,8 +23,11 @@ const struct command commands[] = {
      "  --no-report      no plots, no report.html, no table\n"
      "  --instructions   count the instructions of a request with valgrind, into instructions.csv\n",
      cmd_run},
-    {"report", "report RESULTS [--no-plots]", "tables, plots, report.html from what a run wrote",
-     "  --no-plots       without pictures, so without gnuplot\n", cmd_report},
+    {"report", "report RESULTS [--set select.subject_to.KEY=VALUE]... [--no-plots]",
+     "tables, plots, report.html from what a run wrote",
+     "  --set KEY=VALUE  choose again under another budget, without running: select.subject_to.p99_ms=5\n"
+     "  --no-plots       without pictures, so without gnuplot\n",
+     cmd_report},
     {"compare",
      "compare BASE NEW [--exact] [--json FILE] [--junit FILE] [--markdown FILE]\n"
      "  prerank compare --builds OLD_PROGRAM NEW_PROGRAM CONFIG [--out DIR] [--set KEY=VALUE]... [--threads "

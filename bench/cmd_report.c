@@ -1,15 +1,50 @@
-/* prerank report RESULTS [--no-plots]: everything that can be made again from what a run wrote. */
+/* prerank report RESULTS [--set KEY=VALUE]... [--no-plots]: everything that can be made again from what a run wrote, also
+ * under another budget. */
 #include "bench/args.h"
 #include "bench/commands.h"
 #include "bench/report/report.h"
+#include <string.h>
+
+/* Only the budget can be changed afterwards: select.subject_to.p99_ms=5, or measure.limit_ms=5. The value is taken as it
+ * stands: ">= 2000" would mean something else to YAML. */
+static int set_budget(const char *dir, const char *setting, struct budget_options *o, struct err *e) {
+    static const char prefix[] = "select.subject_to.", limit[] = "measure.limit_ms=";
+    const char *equals = strchr(setting, '=');
+    char key[OPT_NAME_MAX], value[OPT_TEXT_MAX];
+    if (!strncmp(setting, limit, strlen(limit))) {
+        snprintf(key, sizeof key, "%s", budget_name(BUDGET_P99));
+    } else if (equals && !strncmp(setting, prefix, strlen(prefix))) {
+        int n = (int)(equals - setting) - (int)strlen(prefix);
+        snprintf(key, sizeof key, "%.*s", n, setting + strlen(prefix));
+    } else {
+        return err_set(
+            e, ERR_INPUT,
+            "--set %s: a report can have another budget, as in --set select.subject_to.p99_ms=5; the rest of "
+            "%s was decided by its run",
+            setting, dir);
+    }
+    snprintf(value, sizeof value, "%s", equals + 1);
+    const struct conf text = {.type = CONF_SCALAR, .file = "--set", .text = value, .quoted = 1};
+    return opt_set(budget_opts, o, key, &text, "select.subject_to", e);
+}
+
+/* The manifest's budget with the changes on top: what is not named stays. */
+static int new_budget(const char *dir, const struct arg_list *set, struct budget *out, struct err *e) {
+    struct budget_options o;
+    TRY(tradeoff_budget(dir, &o, e));
+    for (size_t i = 0; i < set->n; i++) TRY(set_budget(dir, set->v[i], &o, e));
+    return budget_parse(&o, out, e);
+}
 
 int cmd_report(int argc, char **argv, struct err *e) {
     bool no_plots = false;
     const char *dir = NULL;
-    const struct arg args[] = {{"no-plots", NULL, &no_plots, NULL}, ARGS_END};
+    struct arg_list set = {0, {NULL}};
+    struct budget budget;
+    const struct arg args[] = {{"no-plots", NULL, &no_plots, NULL}, {"set", NULL, NULL, &set}, ARGS_END};
     TRY(args_parse(argc, argv, args, "a results folder", &dir, e));
-    TRY(no_plots ? report_write_plain(dir, e) : report_write(dir, e));
-    TRY(report_table(dir, stdout, e));
-    fprintf(stderr, "%s/report.html\n", dir);
-    return 0;
+    if (set.n) TRY(new_budget(dir, &set, &budget, e));
+    int rc = report_run(dir, set.n ? &budget : NULL, !no_plots, stdout, e);
+    if (!rc || rc == ERR_MEASURE) fprintf(stderr, "%s/report.html\n", dir);
+    return rc;
 }

@@ -71,10 +71,9 @@ static int show(struct run *r, struct err *e) {
     struct err warning = ERR_INIT;
     bool pictures = !gnuplot_run("", 0, "/", &warning);
     if (!pictures) fprintf(stderr, "prerank: warning: %s\n", warning.msg);
-    TRY(pictures ? report_write(r->dir, e) : report_write_plain(r->dir, e));
-    TRY(report_table(r->dir, stdout, e));
-    printf("\n%s/report.html\n", r->dir);
-    return 0;
+    int rc = report_run(r->dir, NULL, pictures, stdout, e);
+    if (!rc || rc == ERR_MEASURE) printf("\n%s/report.html\n", r->dir);
+    return rc;
 }
 
 static int with_data(struct run *r, struct err *e) {

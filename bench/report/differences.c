@@ -139,14 +139,15 @@ static int correct(struct differences *d, struct err *e) {
     return rc;
 }
 
-/* Every group against the first. */
-static int compare_all(const struct study *s, struct model *first, size_t (*pair)[2], double *by_seed,
-                       struct differences *out, struct err *e) {
-    for (size_t g = 1; g < s->effect.groups && first->runs; g++) {
+/* Every wanted group against one, whose runs are `first`. */
+static int compare_all(const struct study *s, size_t against, const bool *wanted, struct model *first,
+                       size_t (*pair)[2], double *by_seed, struct differences *out, struct err *e) {
+    for (size_t g = 0; g < s->effect.groups && first->runs; g++) {
         struct model m;
+        if (g == against || (wanted && !wanted[g])) continue;
         struct difference *d = &out->d[out->n];
         int rc = load_model(s, g, &m, e);
-        *d = (struct difference){.group = &s->effect.group[g], .against = &s->effect.group[0]};
+        *d = (struct difference){.group = &s->effect.group[g], .against = &s->effect.group[against]};
         if (!rc) d->seeds = match_seeds(s, &m, first, pair);
         if (!rc && d->seeds) rc = compare(s, &m, first, pair, by_seed, d, e);
         release_model(&m);
@@ -157,14 +158,19 @@ static int compare_all(const struct study *s, struct model *first, size_t (*pair
 }
 
 int differences_load(const struct study *s, struct differences *out, struct err *e) {
+    return differences_against(s, 0, NULL, out, e);
+}
+
+int differences_against(const struct study *s, size_t against, const bool *wanted, struct differences *out,
+                        struct err *e) {
     size_t runs = s->effect.runs + 1;
     struct model first = {0};
     size_t(*pair)[2] = mem_calloc(runs * runs, sizeof *pair);
     double *by_seed = mem_calloc(runs, sizeof *by_seed);
     *out = (struct differences){0, mem_calloc(s->effect.groups + 1, sizeof *out->d)};
     int rc = pair && by_seed && out->d ? 0 : err_nomem(e, runs * runs * sizeof *pair);
-    if (!rc && s->effect.groups > 1) rc = load_model(s, 0, &first, e);
-    if (!rc && s->effect.groups > 1) rc = compare_all(s, &first, pair, by_seed, out, e);
+    if (!rc && s->effect.groups > 1) rc = load_model(s, against, &first, e);
+    if (!rc && s->effect.groups > 1) rc = compare_all(s, against, wanted, &first, pair, by_seed, out, e);
     release_model(&first);
     mem_free(pair);
     mem_free(by_seed);

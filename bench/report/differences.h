@@ -30,6 +30,9 @@ struct differences {
 };
 
 int differences_load(const struct study *s, struct differences *out, struct err *e);
+/* Against group `against`, and only groups with wanted[group] (NULL: all). */
+int differences_against(const struct study *s, size_t against, const bool *wanted, struct differences *out,
+                        struct err *e);
 int differences_save(const struct differences *d, const char *dir, struct err *e);
 void differences_release(struct differences *d);
 /* "better", "worse", "not told apart" */

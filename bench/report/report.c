@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "bench/commands.h"
 #include "bench/report/assets.h"
+#include "bench/report/choice.h"
 #include "bench/report/section.h"
 #include "bench/report/svg.h"
 #include <string.h>
@@ -100,18 +101,28 @@ static int write_page(const struct study *s, const struct gallery *g, struct err
     return rc;
 }
 
-static int make(const char *dir, bool pictures, struct err *e) {
-    struct study s;
+static int make(struct study *s, bool pictures, struct err *e) {
     struct gallery g = {0, 0, NULL};
-    TRY(study_load(dir, &s, e));
-    int rc = tradeoff_save(&s.tradeoff, dir, e);
-    int not_drawn = !rc && pictures ? plots_draw(&s, &g, e) : 0;
-    if (!rc) rc = write_page(&s, pictures && !not_drawn ? &g : NULL, not_drawn ? NULL : e);
+    TRY(choices_make(s, e));
+    int rc = tradeoff_save(&s->tradeoff, s->dir, e);
+    if (!rc) rc = choices_save(s, e);
+    int not_drawn = !rc && pictures ? plots_draw(s, &g, e) : 0;
+    if (!rc) rc = write_page(s, pictures && !not_drawn ? &g : NULL, not_drawn ? NULL : e);
     gallery_release(&g);
-    study_release(&s);
     return not_drawn ? not_drawn : rc;
 }
 
-int report_write(const char *dir, struct err *e) { return make(dir, true, e); }
+int report_run(const char *dir, const struct budget *budget, bool pictures, FILE *table, struct err *e) {
+    struct study s;
+    TRY(study_load(dir, &s, e));
+    if (budget) tradeoff_subject(&s.tradeoff, budget);
+    int rc = make(&s, pictures, e);
+    if (!rc && table) rc = report_print(&s, table, e);
+    if (!rc && table) rc = choices_verdict(&s, e);
+    study_release(&s);
+    return rc;
+}
 
-int report_write_plain(const char *dir, struct err *e) { return make(dir, false, e); }
+int report_write(const char *dir, struct err *e) { return report_run(dir, NULL, true, NULL, e); }
+
+int report_write_plain(const char *dir, struct err *e) { return report_run(dir, NULL, false, NULL, e); }

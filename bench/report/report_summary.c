@@ -1,4 +1,5 @@
 /* The summary of a report in plain words; every claim in it is computed here, none is written by hand. */
+#include "bench/report/choice.h"
 #include "bench/report/html.h"
 #include "bench/report/report.h"
 #include "bench/report/svg.h"
@@ -131,25 +132,15 @@ static void say_front(const struct study *s, double candidates, struct str *out)
     str_add(out, ". ");
 }
 
-static void say_choice(const struct study *s, double candidates, struct str *out) {
-    const struct tradeoff *t = &s->tradeoff;
-    char label[STUDY_LABEL_MAX];
-    if (!(t->limit_ms > 0)) return;
-    for (size_t i = 0; i < t->n; i++) {
-        const struct tradeoff_point *p = &t->point[i];
-        if (p->candidates != candidates || p->chosen != 1) continue;
-        study_label(s, p, ~0u, label);
-        str_addf(out, "Within the limit of %g&nbsp;ms at the 99th percentile, validation picks ",
-                 t->limit_ms);
-        add_bold(out, label);
-        str_add(out, ": p99 ");
-        add_time(p->p99_us, out);
-        str_add(out, ", GAUC on test ");
-        add_interval(&p->gauc, out);
-        str_add(out, ". ");
-        return;
+static void say_choice(const struct study *s, struct str *out) {
+    for (int i = 0; s->choices && i < s->choices->n; i++) {
+        struct str text = STR_INIT;
+        choice_text(s, &s->choices->v[i], &text);
+        str_add(out, s->choices->v[i].pick ? "</p>\n<p class=\"choice\">" : "</p>\n<p class=\"warning\">");
+        xml_text(out, text.p ? text.p : "");
+        out->failed |= text.failed;
+        str_release(&text);
     }
-    str_addf(out, "No model keeps to the limit of %g&nbsp;ms at the 99th percentile. ", t->limit_ms);
 }
 
 static void say_doubts(const struct study *s, struct str *out) {
@@ -189,11 +180,11 @@ void report_summary(const struct study *s, struct str *out) {
         double candidates = s->candidates[s->n_candidates - 1];
         if (best) say_cost(s, best, candidates, out);
         say_front(s, candidates, out);
-        say_choice(s, candidates, out);
     } else {
         str_add(out, "No requests were timed, so there is no trade-off to show. ");
     }
     say_doubts(s, out);
     say_failures(s, out);
+    say_choice(s, out);
     str_add(out, "</p>\n");
 }

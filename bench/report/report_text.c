@@ -1,7 +1,9 @@
 /* The result table for a terminal. */
+#include "bench/report/choice.h"
 #include "bench/report/html.h"
 #include "bench/report/report.h"
 #include <math.h>
+#include <string.h>
 
 enum { COLUMNS = 12, CELL = STUDY_LABEL_MAX };
 
@@ -120,7 +122,27 @@ static void print_failures(const struct study *s, FILE *out) {
     }
 }
 
-static int print_study(const struct study *s, FILE *out, struct err *e) {
+/* A paragraph for each choice, in lines that a terminal bears. */
+static void print_choice(const struct study *s, const struct choice *c, FILE *out) {
+    struct str text = STR_INIT;
+    choice_text(s, c, &text);
+    int at = 0;
+    putc('\n', out);
+    for (const char *word = text.p; word && *word;) {
+        int n = (int)strcspn(word, " ");
+        if (at && at + 1 + n > 110) {
+            putc('\n', out);
+            at = 0;
+        }
+        at += fprintf(out, "%s%.*s", at ? " " : "", n, word);
+        word += n;
+        while (*word == ' ') word++;
+    }
+    putc('\n', out);
+    str_release(&text);
+}
+
+int report_print(const struct study *s, FILE *out, struct err *e) {
     char count[32];
     bool untimed = false, chosen = false;
     for (size_t i = 0; i < s->tradeoff.n; i++) {
@@ -138,8 +160,9 @@ static int print_study(const struct study *s, FILE *out, struct err *e) {
     }
     fprintf(out, "\n");
     if (s->n_candidates) fprintf(out, "* on the Pareto front of GAUC and RT p50   ");
-    if (chosen) fprintf(out, "> chosen on validation within p99 <= %g ms   ", s->tradeoff.limit_ms);
+    if (chosen) fprintf(out, "> chosen on validation   ");
     fprintf(out, "± 95 %% interval\n");
+    for (int i = 0; s->choices && i < s->choices->n; i++) print_choice(s, &s->choices->v[i], out);
     print_failures(s, out);
     return 0;
 }
@@ -147,7 +170,8 @@ static int print_study(const struct study *s, FILE *out, struct err *e) {
 int report_table(const char *dir, FILE *out, struct err *e) {
     struct study s;
     TRY(study_load(dir, &s, e));
-    int rc = print_study(&s, out, e);
+    int rc = choices_make(&s, e);
+    if (!rc) rc = report_print(&s, out, e);
     study_release(&s);
     return rc;
 }

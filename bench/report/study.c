@@ -1,5 +1,6 @@
 #include "bench/report/study.h"
 #include "base/file.h"
+#include "bench/report/choice.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,7 @@ int study_load(const char *dir, struct study *s, struct err *e) {
 }
 
 void study_release(struct study *s) {
+    choices_free(s->choices);
     json_decref(s->manifest);
     table_release(&s->latency);
     table_release(&s->curves);

@@ -19,6 +19,7 @@
 /* What a model's name must say, because it differs between the points. */
 enum { STUDY_FEATURES = 1, STUDY_PRECISION = 2, STUDY_STORE = 4, STUDY_THREADS = 8, STUDY_LOAD = 16 };
 
+struct choices;
 struct study {
     const char *dir;
     struct effect effect;
@@ -33,6 +34,7 @@ struct study {
     const struct effect_group **ranked_groups; /* [effect.groups] likewise */
     unsigned varies;
     const struct effect_group *baseline; /* the two-tower, else NULL */
+    struct choices *choices;             /* choices_make() in choice.h; NULL before */
 };
 
 int study_load(const char *dir, struct study *s, struct err *e);

@@ -38,7 +38,7 @@ static struct tradeoff_point empty_point(const struct effect_group *g) {
     p.n_features = p.seeds = p.gauc_valid = p.auc = p.logloss = p.params = NAN;
     p.candidates = p.threads = p.offered_qps = p.qps = p.usable_qps = p.items_per_second = p.samples = NAN;
     p.p50_us = p.p50_lo_us = p.p50_hi_us = p.p95_us = p.p99_us = p.p99_lo_us = p.p99_hi_us = p.p999_us = NAN;
-    p.flops_per_candidate = p.bytes_per_candidate = p.floor_us = NAN;
+    p.flops_per_candidate = p.bytes_per_candidate = p.floor_us = p.usable_qps = NAN;
     p.gauc = (struct effect_stat){0, NAN, NAN, NAN};
     if (!g) return p;
     p.variant = g->variant;
@@ -134,44 +134,111 @@ static int beats(const struct tradeoff_point *q, const struct tradeoff_point *p)
            (q->gauc.mean > p->gauc.mean || q->p50_us < p->p50_us);
 }
 
-static int keeps_limit(const struct tradeoff_point *p, double limit_ms) {
-    return p->p99_us <= limit_ms * 1e3 && !isnan(p->gauc_valid);
+bool tradeoff_eligible(const struct tradeoff_point *p) {
+    bool closed = !p->load || !*p->load || !strcmp(p->load, "closed");
+    return closed && !isnan(p->candidates) && !isnan(p->gauc_valid);
 }
 
-static int preferred(const struct tradeoff_point *q, const struct tradeoff_point *p) {
+bool tradeoff_preferred(const struct tradeoff_point *q, const struct tradeoff_point *p) {
     return q->gauc_valid > p->gauc_valid || (q->gauc_valid == p->gauc_valid && q->p50_us < p->p50_us);
 }
 
-void tradeoff_flag(struct tradeoff_point *point, size_t n, double limit_ms) {
+void tradeoff_values(const struct tradeoff_point *p, double value[BUDGET_METRICS]) {
+    value[BUDGET_P50] = p->p50_us / 1e3;
+    value[BUDGET_P95] = p->p95_us / 1e3;
+    value[BUDGET_P99] = p->p99_us / 1e3;
+    value[BUDGET_QPS] = isnan(p->usable_qps) ? p->qps : p->usable_qps;
+    value[BUDGET_ITEMS] = p->items_per_second;
+    value[BUDGET_FLOPS] = p->flops_per_candidate;
+    value[BUDGET_BYTES] = p->bytes_per_candidate;
+    value[BUDGET_PARAMS] = p->params;
+    value[BUDGET_FIELDS] = p->n_features;
+    value[BUDGET_CANDIDATES] = p->candidates;
+}
+
+static bool within(const struct tradeoff_point *p, const struct budget *b) {
+    double value[BUDGET_METRICS];
+    tradeoff_values(p, value);
+    return tradeoff_eligible(p) && budget_keeps(b, value);
+}
+
+static int chosen(const struct tradeoff_point *point, size_t n, size_t i, const struct budget *b) {
+    const struct tradeoff_point *p = &point[i];
+    if (!b || !budget_covers(b, p->candidates)) return -1;
+    if (!within(p, b)) return 0;
+    for (size_t j = 0; j < n; j++) {
+        const struct tradeoff_point *q = &point[j];
+        if (j == i || q->candidates != p->candidates || !within(q, b)) continue;
+        if (tradeoff_preferred(q, p) || (j < i && !tradeoff_preferred(p, q))) return 0;
+    }
+    return 1;
+}
+
+void tradeoff_flag(struct tradeoff_point *point, size_t n, const struct budget *b) {
     for (size_t i = 0; i < n; i++) {
         struct tradeoff_point *p = &point[i];
         p->pareto = p->chosen = -1;
         if (isnan(p->candidates)) continue;
-        p->chosen = limit_ms > 0 ? keeps_limit(p, limit_ms) : -1;
+        p->chosen = chosen(point, n, i, b);
         p->pareto = isnan(p->gauc.mean) || isnan(p->p50_us) ? -1 : 1;
-        for (size_t j = 0; j < n; j++) {
-            const struct tradeoff_point *q = &point[j];
-            if (q->candidates != p->candidates || j == i) continue;
-            if (beats(q, p)) p->pareto = 0;
-            bool earlier = j < i && !preferred(p, q);
-            if (limit_ms > 0 && keeps_limit(q, limit_ms) && (preferred(q, p) || earlier)) p->chosen = 0;
-        }
+        for (size_t j = 0; j < n; j++)
+            if (j != i && beats(&point[j], p)) p->pareto = 0;
     }
 }
 
-/* measure.limit_ms of the experiment in the manifest; no manifest, or none in it: no limit. */
-static double limit_of(const char *dir) {
+void tradeoff_subject(struct tradeoff *t, const struct budget *b) {
+    t->budget = *b;
+    t->picks = true;
+    tradeoff_flag(t->point, t->n, &t->budget);
+}
+
+static bool same_model(const struct tradeoff_point *p, const struct tradeoff_point *q) {
+    return !strcmp(p->variant, q->variant) && !strcmp(p->features, q->features) &&
+           !strcmp(p->precision, q->precision) && !strcmp(p->store, q->store) &&
+           p->candidates == q->candidates && p->threads == q->threads;
+}
+
+static void find_usable(struct tradeoff *t) {
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t j = 0; j < t->n; j++)
+            if (!strcmp(t->point[j].load, "usable") && same_model(&t->point[i], &t->point[j]))
+                t->point[i].usable_qps = t->point[j].qps;
+}
+
+/* What the experiment in the manifest asks for; no manifest, or nothing in it: no budget. */
+static bool read_options(const char *dir, struct budget_options *o) {
     char path[1024];
     json_t *manifest = NULL;
-    struct err ignored = ERR_INIT;
-    if (file_join(path, sizeof path, dir, "manifest.json", &ignored) ||
-        file_read_json(path, &manifest, &ignored))
-        return 0;
+    opt_defaults(budget_opts, o);
+    if (file_join(path, sizeof path, dir, "manifest.json", NULL) || file_read_json(path, &manifest, NULL))
+        return false;
     const json_t *config = json_object_get(manifest, "config");
-    const json_t *measure = json_object_get(config ? config : manifest, "measure");
-    double limit = json_number_value(json_object_get(measure, "limit_ms"));
+    if (!config) config = manifest;
+    const json_t *select = json_object_get(config, "select"),
+                 *subject = json_object_get(select, "subject_to");
+    for (int m = 0; m < BUDGET_METRICS; m++) {
+        const char *text = json_string_value(json_object_get(subject, budget_name((enum budget_metric)m)));
+        snprintf(o->text[m], sizeof o->text[m], "%s", text ? text : "");
+    }
+    double limit = json_number_value(json_object_get(json_object_get(config, "measure"), "limit_ms"));
+    if (limit > 0 && !o->text[BUDGET_P99][0])
+        snprintf(o->text[BUDGET_P99], sizeof o->text[BUDGET_P99], "<= %.17g", limit);
+    bool selects = json_array_size(json_object_get(select, "rank_by")) > 0;
     json_decref(manifest);
-    return limit;
+    return selects;
+}
+
+int tradeoff_budget(const char *dir, struct budget_options *o, struct err *e) {
+    struct budget parsed;
+    read_options(dir, o);
+    return budget_parse(o, &parsed, e);
+}
+
+static void read_budget(const char *dir, struct tradeoff *t) {
+    struct budget_options o;
+    t->picks = read_options(dir, &o);
+    if (budget_parse(&o, &t->budget, NULL)) t->budget = (struct budget){.n = 0}; /* edited by hand */
+    t->picks |= t->budget.n > 0;
 }
 
 int tradeoff_load(const char *dir, struct effect *f, struct tradeoff *t, struct err *e) {
@@ -184,8 +251,9 @@ int tradeoff_load(const char *dir, struct effect *f, struct tradeoff *t, struct 
         effect_release(f);
         return rc;
     }
-    t->limit_ms = limit_of(dir);
-    tradeoff_flag(t->point, t->n, t->limit_ms);
+    read_budget(dir, t);
+    find_usable(t);
+    tradeoff_flag(t->point, t->n, t->picks ? &t->budget : NULL);
     return 0;
 }
 

@@ -5,8 +5,9 @@
  * trained model is a point without GAUC. Unknown numbers are NaN (empty cells in tradeoff.csv).
  *
  * Pareto: a point is on the front of its number of candidates when no other one is at least as good in both
- * GAUC and p50 and better in one. Chosen: among the points of a number of candidates whose p99 keeps to the
- * limit, the one with the highest GAUC on *validation* (then the lower p50).
+ * GAUC and p50 and better in one. Chosen: among the points of a number of candidates, measured in a closed loop, that
+ * keep to the budget (`select.subject_to`, and `measure.limit_ms` on the p99), the one with the highest GAUC on
+ * *validation* (then the lower p50, then the first). What choice.h tells about it is for people.
  *
  *     struct effect f;  struct tradeoff t;
  *     TRY(tradeoff_load("results/mine", &f, &t, e));        t's texts belong to f and t
@@ -20,6 +21,7 @@
 #include "base/err.h"
 #include "bench/report/effect.h"
 #include "bench/report/table.h"
+#include "bench/select/budget.h"
 #include <stddef.h>
 
 struct tradeoff_point {
@@ -31,6 +33,7 @@ struct tradeoff_point {
     double usable_qps; /* the largest offered rate that keeps to the limit; NaN: not measured */
     double p50_us, p50_lo_us, p50_hi_us, p95_us, p99_us, p99_lo_us, p99_hi_us, p999_us;
     double flops_per_candidate, bytes_per_candidate, floor_us;
+    double usable_qps;  /* of the same model in the row of load `usable`; NaN: not measured */
     int pareto, chosen; /* 1, 0, or -1: does not apply */
 };
 struct tradeoff {
@@ -38,14 +41,24 @@ struct tradeoff {
     double *qps; /* its column */
     size_t n;
     struct tradeoff_point *point; /* models in the order of effect.csv, each with its rows of compute.csv */
-    double limit_ms;              /* the budget on p99, from the manifest; 0: none */
+    struct budget budget;         /* from the manifest */
+    bool picks;                   /* one is to be chosen: there is a budget, or features were selected */
 };
 
 /* DIR's effect.csv, compute.csv and manifest.json (which may be missing). */
 int tradeoff_load(const char *dir, struct effect *f, struct tradeoff *t, struct err *e);
 void tradeoff_release(struct tradeoff *t); /* not f */
-/* Sets pareto (and chosen, for limit_ms > 0) of point[n]. */
-void tradeoff_flag(struct tradeoff_point *point, size_t n, double limit_ms);
+/* Sets pareto (and chosen, for a budget) of point[n]; NULL: nothing is chosen. */
+void tradeoff_flag(struct tradeoff_point *point, size_t n, const struct budget *b);
+/* The same points under another budget. */
+void tradeoff_subject(struct tradeoff *t, const struct budget *b);
+/* The budget of DIR's manifest as written; `measure.limit_ms` is its p99_ms where that says nothing. */
+int tradeoff_budget(const char *dir, struct budget_options *o, struct err *e);
+/* What a budget is about. */
+void tradeoff_values(const struct tradeoff_point *p, double value[BUDGET_METRICS]);
+/* It can be chosen: timed in a closed loop, and known on validation. */
+bool tradeoff_eligible(const struct tradeoff_point *p);
+bool tradeoff_preferred(const struct tradeoff_point *q, const struct tradeoff_point *p); /* q before p */
 /* Reads DIR, writes DIR/tradeoff.csv. */
 int tradeoff_write(const char *dir, struct err *e);
 int tradeoff_save(const struct tradeoff *t, const char *dir, struct err *e); /* the second half of that */

@@ -100,7 +100,7 @@ Test(tradeoff, pareto_front_is_that_of_brute_force) {
             p[i].gauc.mean = (double)rng_below(&r, round % 2 ? 8 : 1000);
             p[i].p50_us = (double)rng_below(&r, round % 2 ? 8 : 1000);
         }
-        tradeoff_flag(p, N, 0);
+        tradeoff_flag(p, N, NULL);
         for (size_t i = 0; i < N; i++) {
             cr_assert_eq(p[i].pareto, !dominated(p, N, i));
             cr_assert_eq(p[i].chosen, -1, "there is no limit, so nothing is chosen");
@@ -111,12 +111,13 @@ Test(tradeoff, pareto_front_is_that_of_brute_force) {
 Test(tradeoff, an_equal_model_in_a_slower_store_is_not_on_the_front) {
     struct tradeoff_point p[2] = {{.candidates = 10, .gauc = {.mean = .7}, .p50_us = 5},
                                   {.candidates = 10, .gauc = {.mean = .7}, .p50_us = 6}};
-    tradeoff_flag(p, 2, 0);
+    tradeoff_flag(p, 2, NULL);
     cr_expect_eq(p[0].pareto, 1);
     cr_expect_eq(p[1].pareto, 0);
 }
 
 /* ---- the choice ---- */
+static const struct budget one_ms = {1, {{BUDGET_P99, BOUND_LE, 1}}};
 static struct tradeoff_point timed(double candidates, double valid, double p50, double p99) {
     return (struct tradeoff_point){.candidates = candidates,
                                    .gauc = {.mean = 1 - valid},
@@ -129,7 +130,7 @@ Test(tradeoff, chooses_on_validation_within_the_limit) {
     struct tradeoff_point p[] = {timed(10, .70, 100, 900),  timed(10, .72, 300, 1000),
                                  timed(10, .75, 800, 1001), timed(99, .60, 100, 1000),
                                  timed(10, .72, 200, 1000), timed(10, .72, 200, 1000)};
-    tradeoff_flag(p, 6, 1);
+    tradeoff_flag(p, 6, &one_ms);
     int want[] = {0, 0, 0,
                   1, 1, 0}; /* each number of candidates; the faster of two equals; the first of two twins */
     for (int i = 0; i < 6; i++) cr_expect_eq(p[i].chosen, want[i], "point %d", i);
@@ -137,7 +138,7 @@ Test(tradeoff, chooses_on_validation_within_the_limit) {
 
 Test(tradeoff, chooses_nothing_when_all_are_too_slow) {
     struct tradeoff_point p[] = {timed(10, .70, 100, 1001), timed(10, NAN, 10, 20)};
-    tradeoff_flag(p, 2, 1);
+    tradeoff_flag(p, 2, &one_ms);
     cr_expect_eq(p[0].chosen, 0);
     cr_expect_eq(p[1].chosen, 0);
 }

@@ -1,0 +1,132 @@
+#include "bench/report/choice.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *choices_trained_as(const struct choices *c, const char *variant, const char *features) {
+    const struct table *t = &c->subsets;
+    for (size_t r = 0; r < t->rows; r++)
+        if (!strcmp(table_text(t, r, table_column(t, "variant")), variant) &&
+            !strcmp(table_text(t, r, table_column(t, "features")), features))
+            return table_text(t, r, table_column(t, "trained_as"));
+    return features;
+}
+
+/* The group that holds the predictions of a point's model; effect.groups when there is none. */
+static size_t trained_group(const struct study *s, const struct choices *c, const struct tradeoff_point *p) {
+    return effect_find(&s->effect, p->variant, choices_trained_as(c, p->variant, p->features));
+}
+
+static bool better_on_test(const struct tradeoff_point *q, const struct tradeoff_point *p) {
+    return q->gauc.mean > p->gauc.mean || isnan(p->gauc.mean);
+}
+
+static void look(const struct study *s, struct choice *c) {
+    const struct budget *b = &s->tradeoff.budget;
+    double least = (double)INFINITY;
+    for (size_t i = 0; i < s->tradeoff.n; i++) {
+        const struct tradeoff_point *p = &s->tradeoff.point[i];
+        double value[BUDGET_METRICS], excess;
+        if (p->candidates != c->candidates || !tradeoff_eligible(p)) continue;
+        tradeoff_values(p, value);
+        c->points++;
+        c->usable |= !isnan(p->usable_qps);
+        if (!c->free || tradeoff_preferred(p, c->free)) c->free = p;
+        excess = budget_excess(b, value);
+        if (!budget_keeps(b, value)) {
+            if (c->closest && !(excess < least)) continue;
+            least = excess;
+            c->closest = p;
+            continue;
+        }
+        c->fit++;
+        if (p->chosen == 1) c->pick = p;
+        if (!c->by_test || better_on_test(p, c->by_test)) c->by_test = p;
+    }
+    if (c->pick) c->optimism = c->by_test->gauc.mean - c->pick->gauc.mean;
+}
+
+/* ---- what cannot be told from the pick ---- */
+
+static bool alike(const struct difference *d) {
+    return (d->lo <= 0 && d->hi >= 0) || (d->seeds_lo <= 0 && d->seeds_hi >= 0);
+}
+
+static double time_of(const struct study *s, const struct choice *c, const struct effect_group *g) {
+    const struct tradeoff_point *p = study_point(s, c->candidates, g);
+    return p ? p->p50_us : (double)INFINITY;
+}
+
+static void keep_alike(const struct study *s, struct choice *c, const struct differences *all) {
+    for (size_t i = 0; i < all->n; i++) {
+        struct difference d = all->d[i];
+        if (!alike(&d)) continue;
+        size_t at = c->like.n++;
+        for (; at > 0 && time_of(s, c, c->like.d[at - 1].group) > time_of(s, c, d.group); at--)
+            c->like.d[at] = c->like.d[at - 1];
+        c->like.d[at] = d;
+    }
+}
+
+/* Only models that were timed at this number of candidates. */
+static int compare(const struct study *s, struct choices *cs, struct choice *c, struct err *e) {
+    size_t pick = trained_group(s, cs, c->pick), best = trained_group(s, cs, c->free);
+    bool *wanted = arena_alloc(&cs->arena, s->effect.groups + 1);
+    struct differences all;
+    c->like.d = mem_calloc(s->effect.groups + 1, sizeof *c->like.d);
+    if (!wanted || !c->like.d) return err_nomem(e, s->effect.groups);
+    if (pick >= s->effect.groups) return 0;
+    for (size_t i = 0; i < s->tradeoff.n; i++) {
+        const struct tradeoff_point *p = &s->tradeoff.point[i];
+        size_t g = p->candidates == c->candidates && tradeoff_eligible(p) ? trained_group(s, cs, p)
+                                                                          : s->effect.groups;
+        if (g < s->effect.groups) wanted[g] = true;
+    }
+    TRY(differences_against(s, pick, wanted, &all, e));
+    keep_alike(s, c, &all);
+    for (size_t i = 0; i < all.n && best != pick; i++)
+        if (all.d[i].group == &s->effect.group[best]) c->budget_cost = all.d[i];
+    differences_release(&all);
+    return 0;
+}
+
+static int make(struct study *s, struct choices *cs, struct err *e) {
+    char path[1024];
+    TRY(file_join(path, sizeof path, s->dir, "subsets.csv", e));
+    if (file_exists(path)) TRY(table_load(s->dir, "subsets.csv", &cs->subsets, e));
+    cs->v = arena_alloc(&cs->arena, ((size_t)s->n_candidates + 1) * sizeof *cs->v);
+    if (!cs->v) return err_nomem(e, 0);
+    for (int k = s->n_candidates - 1; k >= 0 && s->tradeoff.picks; k--) {
+        if (!budget_covers(&s->tradeoff.budget, s->candidates[k])) continue;
+        struct choice *c = &cs->v[cs->n];
+        *c = (struct choice){.candidates = s->candidates[k]};
+        look(s, c);
+        if (!c->points) continue;
+        cs->n++;
+        if (c->pick) TRY(compare(s, cs, c, e));
+    }
+    return 0;
+}
+
+int choices_make(struct study *s, struct err *e) {
+    struct choices *cs = mem_calloc(1, sizeof *cs);
+    if (!cs) return err_nomem(e, sizeof *cs);
+    int rc = make(s, cs, e);
+    if (rc) {
+        choices_free(cs);
+        return rc;
+    }
+    choices_free(s->choices);
+    s->choices = cs;
+    return 0;
+}
+
+void choices_free(struct choices *c) {
+    if (!c) return;
+    for (int i = 0; i < c->n; i++) differences_release(&c->v[i].like);
+    table_release(&c->subsets);
+    arena_release(&c->arena);
+    mem_free(c);
+}

@@ -1,0 +1,44 @@
+/* choice.h: the pick and what there is to say about it, for people (terminal, report.html) and machines (chosen.json).
+ *
+ *     TRY(study_load(dir, &s, e));
+ *     TRY(choices_make(&s, e));                      s.choices; reads predictions/ for the paired differences
+ *     choice_text(&s, &s.choices->v[0], &out);       plain words
+ *     TRY(choices_save(&s, e));                      DIR/chosen.json
+ *     return choices_verdict(&s, e);                 ERR_MEASURE when nothing fits the budget, naming the closest
+ *
+ * One choice for each number of candidates that the budget covers. Every choice is made on validation rows; what is said
+ * of test rows is a report of it. Differences are GAUC on the test rows, paired by user (differences.h); a model cannot be
+ * told from the pick when the interval over users or the one over seeds holds 0.
+ */
+#ifndef PRERANK_BENCH_CHOICE_H
+#define PRERANK_BENCH_CHOICE_H
+#include "bench/report/differences.h"
+#include "bench/report/study.h"
+
+struct choice {
+    double candidates;
+    const struct tradeoff_point *pick;    /* NULL: nothing fits */
+    const struct tradeoff_point *free;    /* the best on validation of all points, budget or not */
+    const struct tradeoff_point *by_test; /* what test rows would have picked within the budget */
+    const struct tradeoff_point *closest; /* when nothing fits: the least outside (budget_excess) */
+    size_t points, fit;                   /* that could be chosen; within the budget */
+    struct difference budget_cost;        /* free - pick; seeds 0: the same model, or not known */
+    struct differences like; /* distinct models within reach of the pick's quality, fastest first */
+    double optimism;         /* GAUC on test of by_test - that of the pick */
+    bool usable;             /* qps are usable QPS, not those of a closed loop */
+};
+struct choices {
+    struct arena arena;
+    struct table subsets; /* what select/ made; no rows without */
+    int n;
+    struct choice *v; /* by candidates, descending */
+};
+int choices_make(struct study *s, struct err *e);
+void choices_free(struct choices *c);
+int choices_save(const struct study *s, struct err *e);
+int choices_verdict(const struct study *s, struct err *e);
+void choice_text(const struct study *s, const struct choice *c, struct str *out);
+/* The subset as which `features` of the variant was trained: mostly itself. */
+const char *choices_trained_as(const struct choices *c, const char *variant, const char *features);
+
+#endif

@@ -1,0 +1,204 @@
+/* choice.h in words and as JSON. */
+#include "base/file.h"
+#include "bench/report/choice.h"
+#include "bench/report/html.h"
+#include "bench/report/plot.h"
+#include <math.h>
+#include <string.h>
+
+static void add_name(const struct study *s, const struct tradeoff_point *p, struct str *out) {
+    char label[STUDY_LABEL_MAX];
+    study_label(s, p, ~0u, label);
+    str_add(out, label);
+}
+
+static void add_gauc(const struct effect_stat *g, struct str *out) {
+    str_addf(out, "%.4f", g->mean);
+    if (!isnan(g->lo)) str_addf(out, " (95 %% interval %.4f to %.4f)", g->lo, g->hi);
+}
+
+static void add_speed(const struct tradeoff_point *p, struct str *out) {
+    char text[24], number[32];
+    plot_microseconds(text, p->p50_us);
+    str_addf(out, "p50 %s", text);
+    if (!isnan(p->p99_us)) {
+        plot_microseconds(text, p->p99_us);
+        str_addf(out, ", p99 %s", text);
+    }
+    count_text(number, isnan(p->usable_qps) ? p->qps : p->usable_qps);
+    str_addf(out, ", %s %s", number, isnan(p->usable_qps) ? "QPS" : "usable QPS");
+}
+
+static void say_budget(const struct study *s, const struct choice *c, struct str *out) {
+    char number[32];
+    count_text(number, c->candidates);
+    str_addf(out, "%s candidates, ", number);
+    if (budget_limits(&s->tradeoff.budget)) {
+        str_add(out, "within ");
+        budget_text(&s->tradeoff.budget, out);
+        str_addf(out, " (QPS %s): %zu of %zu points fit. ",
+                 c->usable ? "usable at the latency limit" : "of a closed loop", c->fit, c->points);
+    } else {
+        str_addf(out, "without a budget, of %zu points. ", c->points);
+    }
+}
+
+static void say_closest(const struct study *s, const struct choice *c, struct str *out) {
+    str_add(out, "No point fits");
+    if (!c->closest) {
+        str_add(out, ". ");
+        return;
+    }
+    str_add(out, "; the closest is ");
+    add_name(s, c->closest, out);
+    str_add(out, ": ");
+    add_speed(c->closest, out);
+    str_addf(out, ", GAUC %.4f on validation. It breaks", c->closest->gauc_valid);
+    double value[BUDGET_METRICS];
+    tradeoff_values(c->closest, value);
+    for (int i = 0, said = 0; i < s->tradeoff.budget.n; i++) {
+        const struct bound *b = &s->tradeoff.budget.bound[i];
+        if (!bound_keeps(b, value[b->metric]))
+            str_addf(out, "%s %s, which is %.4g where %.4g is asked", said++ ? " and" : "",
+                     budget_name(b->metric), value[b->metric], b->value);
+    }
+    str_add(out, ". ");
+}
+
+static void say_cost(const struct study *s, const struct choice *c, struct str *out) {
+    const struct difference *d = &c->budget_cost;
+    if (!budget_limits(&s->tradeoff.budget)) return;
+    if (c->free == c->pick) {
+        str_add(out, "The budget costs nothing: this is the best of all points on validation. ");
+        return;
+    }
+    str_add(out, "Without the budget validation would choose ");
+    add_name(s, c->free, out);
+    if (!d->seeds) {
+        str_addf(out, " (GAUC on test %.4f). ", c->free->gauc.mean);
+        return;
+    }
+    str_addf(out, ": %+.4f GAUC on test, paired by user %+.4f to %+.4f; ", d->value, d->lo, d->hi);
+    bool told = d->lo > 0 && !(d->seeds_lo <= 0);
+    str_add(out, told ? "that is what the budget costs. "
+                      : "so these rows do not show that the budget costs anything. ");
+}
+
+enum { NAMED = 6 };
+
+static void say_alike(const struct study *s, const struct choice *c, struct str *out) {
+    if (!c->like.d) return;
+    if (!c->like.n) {
+        str_add(out, "Test rows tell every other model from it. ");
+        return;
+    }
+    str_addf(out,
+             "Test rows do not tell it from %zu other model%s (paired interval over users or seeds holds 0)",
+             c->like.n, c->like.n == 1 ? "" : "s");
+    for (size_t i = 0; i < c->like.n && i < NAMED; i++) {
+        const struct tradeoff_point *p = study_point(s, c->candidates, c->like.d[i].group);
+        char label[STUDY_LABEL_MAX], time[24] = "not timed";
+        study_group_label(s, c->like.d[i].group, label);
+        if (p) plot_microseconds(time, p->p50_us);
+        str_addf(out, "%s %s (%s, %+.4f)",
+                 i                   ? ","
+                 : c->like.n > NAMED ? "; the fastest are"
+                                     : ":",
+                 label, time, c->like.d[i].value);
+    }
+    str_add(out, ". ");
+}
+
+static void say_optimism(const struct study *s, const struct choice *c, struct str *out) {
+    if (isnan(c->optimism)) return;
+    if (c->by_test == c->pick || !(c->optimism > 0)) {
+        str_add(out, "Test rows would have chosen the same: choosing on them would have bought nothing.");
+        return;
+    }
+    str_add(out, "Chosen on test rows it would have been ");
+    add_name(s, c->by_test, out);
+    str_addf(out, " with %.4f: %.4f of optimism that an honest choice does not have.", c->by_test->gauc.mean,
+             c->optimism);
+}
+
+void choice_text(const struct study *s, const struct choice *c, struct str *out) {
+    say_budget(s, c, out);
+    if (!c->pick) {
+        say_closest(s, c, out);
+        return;
+    }
+    str_add(out, "Validation chooses ");
+    add_name(s, c->pick, out);
+    str_addf(out, ": GAUC %.4f on validation, ", c->pick->gauc_valid);
+    add_gauc(&c->pick->gauc, out);
+    str_add(out, " on test; ");
+    add_speed(c->pick, out);
+    str_add(out, ". ");
+    say_cost(s, c, out);
+    say_alike(s, c, out);
+    say_optimism(s, c, out);
+}
+
+int choices_verdict(const struct study *s, struct err *e) {
+    struct str out = STR_INIT;
+    for (int i = 0; s->choices && i < s->choices->n; i++)
+        if (!s->choices->v[i].pick) choice_text(s, &s->choices->v[i], &out);
+    if (!s->choices || (!out.p && !out.failed)) return 0;
+    err_set(e, ERR_MEASURE, "no model fits the budget: %.800s", out.p ? out.p : "");
+    str_release(&out);
+    return ERR_MEASURE;
+}
+
+/* ---- chosen.json ---- */
+
+static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+
+static json_t *point_json(const struct study *s, const struct tradeoff_point *p) {
+    if (!p) return json_null();
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "variant",
+                     p->variant, "features", p->features, "trained_as",
+                     choices_trained_as(s->choices, p->variant, p->features), "precision", p->precision,
+                     "store", p->store, "n_features", number(p->n_features), "gauc_valid",
+                     number(p->gauc_valid), "gauc", number(p->gauc.mean), "gauc_lo", number(p->gauc.lo),
+                     "gauc_hi", number(p->gauc.hi), "p50_us", number(p->p50_us), "p99_us", number(p->p99_us),
+                     "qps", number(p->qps), "usable_qps", number(p->usable_qps));
+}
+
+static json_t *difference_json(const struct difference *d) {
+    if (!d->seeds) return json_null();
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "variant", d->group->variant, "features",
+                     d->group->features, "difference", number(d->value), "lo", number(d->lo), "hi",
+                     number(d->hi), "seeds_lo", number(d->seeds_lo), "seeds_hi", number(d->seeds_hi));
+}
+
+static json_t *choice_json(const struct study *s, const struct choice *c) {
+    json_t *like = json_array();
+    for (size_t i = 0; i < c->like.n; i++) json_array_append_new(like, difference_json(&c->like.d[i]));
+    struct str text = STR_INIT;
+    choice_text(s, c, &text);
+    json_t *j =
+        json_pack("{s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s}", "candidates",
+                  number(c->candidates), "points", (json_int_t)c->points, "fit", (json_int_t)c->fit, "chosen",
+                  point_json(s, c->pick), "unconstrained", point_json(s, c->free), "budget_cost",
+                  difference_json(&c->budget_cost), "not_told_apart", like, "chosen_on_test",
+                  point_json(s, c->by_test), "optimism", number(c->pick ? c->optimism : (double)NAN),
+                  "closest", c->pick ? json_null() : point_json(s, c->closest), "qps_of",
+                  c->usable ? "usable" : "closed", "explanation", text.p ? text.p : "");
+    str_release(&text);
+    return j;
+}
+
+int choices_save(const struct study *s, struct err *e) {
+    char path[1024];
+    struct str budget = STR_INIT;
+    TRY(file_join(path, sizeof path, s->dir, "chosen.json", e));
+    if (!s->choices || !s->choices->n) return file_remove_tree(path, e);
+    budget_text(&s->tradeoff.budget, &budget);
+    json_t *list = json_array();
+    for (int i = 0; i < s->choices->n; i++) json_array_append_new(list, choice_json(s, &s->choices->v[i]));
+    json_t *j = json_pack("{s:s, s:o}", "budget", budget.p ? budget.p : "", "choices", list);
+    str_release(&budget);
+    int rc = j ? file_write_json(path, j, e) : err_nomem(e, 0);
+    json_decref(j);
+    return rc;
+}
