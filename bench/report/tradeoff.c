@@ -38,7 +38,7 @@ static struct tradeoff_point empty_point(const struct effect_group *g) {
     p.n_features = p.seeds = p.gauc_valid = p.auc = p.logloss = p.params = NAN;
     p.candidates = p.threads = p.offered_qps = p.qps = p.usable_qps = p.items_per_second = p.samples = NAN;
     p.p50_us = p.p50_lo_us = p.p50_hi_us = p.p95_us = p.p99_us = p.p99_lo_us = p.p99_hi_us = p.p999_us = NAN;
-    p.flops_per_candidate = p.bytes_per_candidate = p.floor_us = p.usable_qps = NAN;
+    p.flops_per_candidate = p.bytes_per_candidate = p.floor_us = NAN;
     p.gauc = (struct effect_stat){0, NAN, NAN, NAN};
     if (!g) return p;
     p.variant = g->variant;
@@ -192,19 +192,6 @@ void tradeoff_subject(struct tradeoff *t, const struct budget *b) {
     tradeoff_flag(t->point, t->n, &t->budget);
 }
 
-static bool same_model(const struct tradeoff_point *p, const struct tradeoff_point *q) {
-    return !strcmp(p->variant, q->variant) && !strcmp(p->features, q->features) &&
-           !strcmp(p->precision, q->precision) && !strcmp(p->store, q->store) &&
-           p->candidates == q->candidates && p->threads == q->threads;
-}
-
-static void find_usable(struct tradeoff *t) {
-    for (size_t i = 0; i < t->n; i++)
-        for (size_t j = 0; j < t->n; j++)
-            if (!strcmp(t->point[j].load, "usable") && same_model(&t->point[i], &t->point[j]))
-                t->point[i].usable_qps = t->point[j].qps;
-}
-
 /* What the experiment in the manifest asks for; no manifest, or nothing in it: no budget. */
 static bool read_options(const char *dir, struct budget_options *o) {
     char path[1024];
@@ -252,7 +239,6 @@ int tradeoff_load(const char *dir, struct effect *f, struct tradeoff *t, struct 
         return rc;
     }
     read_budget(dir, t);
-    find_usable(t);
     tradeoff_flag(t->point, t->n, t->picks ? &t->budget : NULL);
     return 0;
 }

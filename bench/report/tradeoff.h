@@ -33,7 +33,6 @@ struct tradeoff_point {
     double usable_qps; /* the largest offered rate that keeps to the limit; NaN: not measured */
     double p50_us, p50_lo_us, p50_hi_us, p95_us, p99_us, p99_lo_us, p99_hi_us, p999_us;
     double flops_per_candidate, bytes_per_candidate, floor_us;
-    double usable_qps;  /* of the same model in the row of load `usable`; NaN: not measured */
     int pareto, chosen; /* 1, 0, or -1: does not apply */
 };
 struct tradeoff {

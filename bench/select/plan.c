@@ -94,7 +94,7 @@ static int add_all(struct sweep *s, const struct rankings *r, struct err *e) {
                 continue;
             }
             TRY(add(s, &r->v[i], top_k->v[k], &p[n++], e));
-            same += s->model[s->n_models - 1].same_as >= 0;
+            same += s->model[p[n - 1].model].same_as >= 0;
         }
     if (same)
         progress_note("select: %d of %d subsets hold the same fields as another one and are trained with it",
