@@ -121,6 +121,7 @@ lint: ## clang-format, cppcheck and clang-tidy, all without a finding
 	@echo clang-tidy; printf '%s\n' $(SRC) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(CPPFLAGS) -std=c11 2>/dev/null' _
 
 include tests/checks.mk
+include bench/compare/gate.mk
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

@@ -52,7 +52,7 @@ static int run_program(const char *const *argv, struct err *e) {
     pid_t child = fork();
     if (!child) {
         if (!freopen("/dev/null", "w", stdout)) _exit(126);
-        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        execvp(argv[0], (char *const *)argv);
         fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
         _exit(127);
     }

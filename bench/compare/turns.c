@@ -12,7 +12,7 @@
 static void become(const char *const *argv, int in, int out) {
     dup2(in, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
-    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    execvp(argv[0], (char *const *)argv);
     fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
     _exit(127);
 }

@@ -84,7 +84,7 @@ struct row {
 };
 
 static struct row row_of(const struct gate *g) {
-    struct row r;
+    struct row r = {"", "", "", ""};
     gate_subject(g, r.subject);
     gate_value(g, g->base, r.base);
     gate_value(g, g->new, r.new);
