@@ -1,5 +1,5 @@
 /* Every variant, whole, against PyTorch: tests/fixtures/models/<case>.safetensors, made by
- * tests/fixtures/make_models.py and make_variants.py, hold start weights, a batch, and what PyTorch computes from
+ * tests/fixtures/make_models.py, make_variants.py and make_losses.py, hold start weights, a batch, and what PyTorch computes from
  * them in float64: logits, loss, every gradient, the weights after three optimiser steps and, after a fourth on
  * other rows, the difference between lazy and dense updates. */
 #include "base/conf.h"
@@ -68,9 +68,32 @@ static void read_features(struct fixture *f) {
     f->features.feature = f->feature;
 }
 
+/* make_losses.py's: "{loss: {...}, distill: {...}}" */
+static struct objective objective_of(struct fixture *f) {
+    struct objective o = {.teacher_width = 0};
+    struct conf *map;
+    struct err e = ERR_INIT;
+    const char *text = json_string_value(json_object_get(f->t.metadata, "objective"));
+    opt_defaults(loss_opts, &o.loss);
+    opt_defaults(distill_opts, &o.distill);
+    if (!text) return o;
+    cr_assert_eq(conf_parse("objective", text, strlen(text), &f->arena, &map, &e), 0, "%s", e.msg);
+    cr_assert_eq(opt_read(loss_opts, &o.loss, conf_get(map, "loss"), "loss", &e), 0, "%s", e.msg);
+    cr_assert_eq(opt_read(distill_opts, &o.distill, conf_get(map, "distill"), "distill", &e), 0, "%s", e.msg);
+    o.teacher_width = (int)number(f, "teacher_width");
+    return o;
+}
+
+/* A softmax alone trains without the score. */
+static bool trains_score(struct fixture *f) {
+    struct objective o = objective_of(f);
+    return !loss_is_softmax(&o.loss) || distill_wanted(&o.distill);
+}
+
 static void build(struct fixture *f) {
     struct err e = ERR_INIT;
     struct conf *options;
+    struct objective objective = objective_of(f);
     const struct variant *v = variant_find(setting(f, "model"));
     cr_assert_not_null(v, "%s: variant \"%s\"", f->path, setting(f, "model"));
     void *o = arena_alloc(&f->arena, v->options_bytes);
@@ -79,7 +102,7 @@ static void build(struct fixture *f) {
     cr_assert_eq(conf_parse("options", text, strlen(text), &f->arena, &options, &e), 0, "%s", e.msg);
     cr_assert_eq(opt_read(v->opts, o, options, v->name, &e), 0, "%s", e.msg);
     graph_init(&f->g);
-    cr_assert_eq(variant_build(v, o, &f->features, &f->g, &e), 0, "%s: %s", f->path, e.msg);
+    cr_assert_eq(variant_build_for(v, o, &f->features, &objective, &f->g, &e), 0, "%s: %s", f->path, e.msg);
     cr_assert_eq(graph_alloc_params(&f->g, 1, &e), 0, "%s", e.msg);
 }
 
@@ -166,11 +189,20 @@ static void expect_params(const struct fixture *f, const char *step) {
     }
 }
 
+/* The teacher's last hidden layer on the batch. */
+static void bind_hidden(const struct fixture *f, struct exec *x, const char *prefix) {
+    int node = graph_find_node(&f->g, LOSS_HIDDEN);
+    if (node < 0) return;
+    const struct tensor *t = tensor(f, "%shidden", prefix);
+    exec_bind(x, node, (struct mat){(float *)(uintptr_t)t->data, t->dim[1]});
+}
+
 static void expect_start(struct fixture *f, struct exec *x, struct batch *b) {
     load_start(f);
+    bind_hidden(f, x, "");
     double loss = exec_train(x, b->slice, b->n_slices, 1);
     struct mat out = exec_value(x, f->g.output);
-    expect_near(f, "out", "", out.p, out.ld, b->rows, tensor(f, "%s", "out"));
+    if (trains_score(f)) expect_near(f, "out", "", out.p, out.ld, b->rows, tensor(f, "%s", "out"));
     expect_scalar(f, "loss", loss, tensor(f, "%s", "loss"), 0);
     float **grad = batch_gradients(b, &f->g, x);
     for (int i = 0; i < f->g.n_params; i++) {
@@ -216,6 +248,7 @@ static void expect_steps(struct fixture *f, struct exec *x, struct batch *b, str
     exec_score(x, b->slice, b->n_slices, score);
     if (!(says(f, "batch_norm", "true") && o.optimizer == OPTIM_ADAM))
         expect_near(f, "score", "", score, 1, b->rows, tensor(f, "%s", "score.out"));
+    bind_hidden(f, x, "next.");
     expect_scalar(f, "loss of the next batch", exec_train(x, next->slice, next->n_slices, 1),
                   tensor(f, "%s", "next.loss"), 0);
     optim_step(optim, number(f, "lr"));
