@@ -4,8 +4,10 @@
 #include "bench/args.h"
 #include "bench/commands.h"
 #include "bench/compare/instructions.h"
+#include "bench/load/overhead.h"
 #include "bench/report/gnuplot.h"
 #include "bench/report/report.h"
+#include "bench/run/cascade.h"
 #include "bench/run/manifest.h"
 #include "bench/run/measure.h"
 #include "bench/run/precision.h"
@@ -29,6 +31,13 @@ struct run {
     struct pool *pool;
 };
 
+/* What times contain of the harness itself. */
+static int measure_harness(struct run *r, struct err *e) {
+    struct overhead h;
+    TRY(overhead_measure(&h, e));
+    return manifest_set(&r->manifest, "harness", overhead_json(&h), e);
+}
+
 /* With `measure: {threads: N}` requests get threads of their own. */
 static int measure(struct run *r, struct err *e) {
     const struct measure_options *o = &r->x.measure;
@@ -37,8 +46,11 @@ static int measure(struct run *r, struct err *e) {
     struct pool *pool = own ? own : r->pool;
     int rc = o->candidates.n ? machine_calibrate(&r->machine, pool, e) : 0;
     if (!rc) rc = manifest_set(&r->manifest, "machine", machine_json(&r->machine), e);
+    if (!rc && o->candidates.n) rc = measure_harness(r, e);
     if (!rc) rc = measure_run(&r->sweep, &r->machine, pool, e);
     if (!rc && o->candidates.n) rc = precision_run(&r->sweep, pool, e);
+    if (!rc && o->candidates.n) rc = cascade_run(&r->sweep, pool, e);
+    if (!rc && o->candidates.n) rc = sweep_assemble(&r->sweep, e);
     pool_free(own);
     return rc;
 }

@@ -6,7 +6,7 @@
 const double usable_share = 0.01;
 static const double confidence =
     0.999; /* of each look; a wrong turn of the bisection costs more than a look */
-enum { FIRST_LOOK = 512, BLOCKS = 32, LEAST = 64, MOST = 1000000, HALVINGS = 10, REPEATS = 12 };
+enum { FIRST_LOOK = 512, BLOCKS = 32, LEAST = 100, MOST = 1000000, HALVINGS = 10, REPEATS = 6 };
 
 struct search {
     struct load_server server;
@@ -84,6 +84,7 @@ static int bracket(struct search *s, double first, double *pass, double *fail) {
     double rate = 2 * first;
     for (int i = 0; i < HALVINGS && !(*pass > 0); i++) {
         rate /= 2;
+        if (i && rate * s->o->seconds < LEAST) break; /* too few requests to tell 1 % */
         TRY(probe(s, rate, false, &within));
         if (within)
             *pass = rate;

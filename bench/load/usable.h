@@ -12,9 +12,9 @@
  * over the variance inflation of the late ones between 32 blocks of the probe, at least 1. A probe that is undecided at
  * its end is decided by its share, and none passes before its queue has had time to fill. Each probe begins with an empty queue; its first tenth is answered and not counted.
  *
- * Rates: from half of what a closed loop reaches, doubled while a probe passes (halved, when even the first fails), then
+ * Rates: from half of what a closed loop reaches, doubled while a probe passes (halved, when even the first fails, as long as a probe has 100 requests), then
  * bisected until the passing and the failing rate are `tolerance` apart. Then both are repeated with other schedules for
- * the whole time; when one of the two does not hold, the pair moves, in growing steps, until both do (12 rounds at most,
+ * the whole time; when one of the two does not hold, the pair moves, in growing steps, until both do (6 rounds at most,
  * else the verdict is unstable).
  */
 #ifndef PRERANK_BENCH_LOAD_USABLE_H

@@ -38,6 +38,8 @@ struct sweep_run {
     char id[2 * EXPERIMENT_ID_MAX + 32];
     struct hash key;
     json_t *result; /* as in runs/<id>.json; NULL: not there yet */
+    bool has_recall;
+    double ranker_recall; /* set by cascade_run() */
 };
 
 struct sweep {

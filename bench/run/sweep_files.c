@@ -208,6 +208,30 @@ static void put_renamed(FILE *f, const char *lines, const char *features) {
     }
 }
 
+/* Rows of effect.csv with ranker_recall in the line of the test split, which only all models together have. */
+static char *with_recall(const char *lines, double recall) {
+    enum { SPLIT_CELL = 4, RECALL_CELL = 12 };
+    char *text = NULL;
+    size_t size;
+    struct csv_line out = {.f = open_memstream(&text, &size)};
+    if (!out.f) return NULL;
+    for (const char *line = lines; *line; line = strchr(line, '\n') + 1) {
+        const char *cell = line, *split = line;
+        for (int i = 0; i < RECALL_CELL; i++) {
+            if (i == SPLIT_CELL) split = cell;
+            cell = strchr(cell, ',') + 1;
+        }
+        const char *end = strchr(line, '\n') + 1;
+        bool test = !strncmp(split, "test,", 5) && *cell == ',';
+        fprintf(out.f, "%.*s", (int)(cell - line), line);
+        if (test) csv_num(&(struct csv_line){.f = out.f}, recall);
+        fprintf(out.f, "%.*s", (int)(end - cell), cell);
+    }
+    if (!fclose(out.f)) return text;
+    free(text);
+    return NULL;
+}
+
 /* Each model's rows in the order of the plan; a listed model that is another one has that one's. */
 static void put_model(FILE *f, const struct sweep *s, int m, const char *key) {
     const struct sweep_model *model = &s->model[m];
@@ -216,8 +240,13 @@ static void put_model(FILE *f, const struct sweep *s, int m, const char *key) {
     for (int i = 0; i < s->n_runs; i++) {
         if (s->run[i].model != (other ? model->same_as : m)) continue;
         const char *lines = json_string_value(json_object_get(s->run[i].result, key));
-        if (lines && other) put_renamed(f, lines, model->subset->name);
-        if (lines && !other) fputs(lines, f);
+        char *filled = NULL;
+        if (lines && s->run[i].has_recall && !strcmp(key, "effect"))
+            lines = filled = with_recall(lines, s->run[i].ranker_recall);
+        if (!lines) continue;
+        if (other) put_renamed(f, lines, model->subset->name);
+        if (!other) fputs(lines, f);
+        free(filled);
     }
 }
 
