@@ -10,6 +10,10 @@ struct draw {
     uint32_t *users; /* those with rows there, in random order */
     size_t n_users;
     uint32_t *stamp; /* [n_items]: number of the last request that had it, from 1 */
+    uint32_t
+        *known; /* [n_items]: number of the last request whose user was shown it before the test period */
+    uint64_t *past_first; /* [n_users + 1]: where a user's items of that time begin in the next */
+    uint32_t *past;
 };
 
 static int draw_alloc(struct draw *d, struct err *e) {
@@ -19,7 +23,31 @@ static int draw_alloc(struct draw *d, struct err *e) {
     d->row = mem_calloc(rows + 1, sizeof *d->row);
     d->users = mem_calloc(users, sizeof *d->users);
     d->stamp = mem_calloc((size_t)d->ds->n_items + 1, sizeof *d->stamp);
-    return d->first && d->row && d->users && d->stamp ? 0 : err_nomem(e, rows * sizeof *d->row);
+    d->known = mem_calloc((size_t)d->ds->n_items + 1, sizeof *d->known);
+    d->past_first = mem_calloc(users + 1, sizeof *d->past_first);
+    return d->first && d->row && d->users && d->stamp && d->known && d->past_first
+               ? 0
+               : err_nomem(e, rows * sizeof *d->row);
+}
+
+/* What the users of the first n requests were shown before the test period. */
+static int list_past(struct draw *d, size_t n, struct err *e) {
+    const struct dataset *ds = d->ds;
+    uint64_t end = ds->split[SPLIT_VALID].end > ds->split[SPLIT_TRAIN].end ? ds->split[SPLIT_VALID].end
+                                                                           : ds->split[SPLIT_TRAIN].end;
+    bool *asks = mem_calloc((size_t)ds->n_users + 1, sizeof *asks);
+    if (!asks) return err_nomem(e, ds->n_users);
+    for (size_t i = 0; i < n && i < d->n_users; i++) asks[d->users[i]] = true;
+    for (uint64_t i = 0; i < end; i++) d->past_first[ds->user[i] + 1] += asks[ds->user[i]];
+    for (size_t u = 0; u < ds->n_users; u++) d->past_first[u + 1] += d->past_first[u];
+    uint64_t all = d->past_first[ds->n_users];
+    d->past = mem_calloc((size_t)all + 1, sizeof *d->past);
+    for (uint64_t i = 0; d->past && i < end; i++)
+        if (asks[ds->user[i]]) d->past[d->past_first[ds->user[i]]++] = ds->item[i];
+    memmove(d->past_first + 1, d->past_first, ds->n_users * sizeof *d->past_first);
+    d->past_first[0] = 0;
+    mem_free(asks);
+    return d->past ? 0 : err_nomem(e, (size_t)all * sizeof *d->past);
 }
 
 /* Counting sort of the test rows by user; then the users in random order. */
@@ -61,17 +89,20 @@ static size_t draw_items(struct draw *d, uint32_t number, uint32_t user, uint32_
         item[got++] = x;
     }
     size_t shown = got;
+    for (uint64_t i = d->past_first[user]; i < d->past_first[user + 1]; i++) d->known[d->past[i]] = number;
     for (size_t tries = 0; got < want && n && tries < 8 * want; tries++) {
         uint32_t x = ds->item[begin + rng_below(&d->rng, n)];
-        if (d->stamp[x] == number) continue;
+        if (d->stamp[x] == number || d->known[x] == number) continue;
         d->stamp[x] = number;
         item[got++] = x;
     }
-    /* the rest: items not there yet, from a random one on; when there are no more, any */
+    /* the rest: items not there yet, from a random one on, known ones last; when there are no more, any */
     uint32_t at = (uint32_t)rng_below(&d->rng, ds->n_items);
-    for (uint32_t k = 0; k < ds->n_items && got < want; k++) {
+    for (uint32_t k = 0; k < 2 * ds->n_items && got < want; k++) {
         uint32_t x = (at + k) % ds->n_items;
-        if (x && d->stamp[x] != number) item[got++] = x;
+        if (!x || d->stamp[x] == number || (k < ds->n_items && d->known[x] == number)) continue;
+        d->stamp[x] = number;
+        item[got++] = x;
     }
     while (got < want) item[got++] = ds->n_items > 1 ? 1 + (uint32_t)rng_below(&d->rng, ds->n_items - 1) : 0;
     return shown;
@@ -124,9 +155,10 @@ int requests_draw(const struct dataset *ds, const struct spread *size, size_t n,
     if (!rc) rc = draw_alloc(&d, e);
     if (!rc) {
         sort_by_user(&d);
-        for (size_t i = 0; i < n && d.n_users; i++) draw_request(&d, i, out);
+        rc = list_past(&d, n, e);
+        for (size_t i = 0; !rc && i < n && d.n_users; i++) draw_request(&d, i, out);
     }
-    void *own[] = {d.first, d.row, d.users, d.stamp};
+    void *own[] = {d.first, d.row, d.users, d.stamp, d.known, d.past_first, d.past};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
     if (rc) requests_release(out);
     return rc;

@@ -20,7 +20,7 @@ static void make_log(void) {
     struct rng r = rng_init(5, 1);
     at += sprintf(at, "user,item,ts,label,tags\n");
     for (int i = 0; i < 3000; i++) {
-        unsigned item = (unsigned)rng_below(&r, 40);
+        unsigned item = (unsigned)rng_below(&r, 120);
         at += sprintf(at, "u%u,i%u,%d,%u,%c|%c\n", (unsigned)rng_below(&r, 60), item, i,
                       (unsigned)rng_below(&r, 2), 'a' + item % 5, 'a' + item % 7);
     }
@@ -141,6 +141,13 @@ static void expect_request(const struct dataset *ds, const struct requests *q, s
                      shown);
         for (size_t t = 0; t < k; t++) cr_assert_neq(r.items[t], r.items[k]);
     }
+    for (uint64_t t = 0; t < begin; t++) /* and nothing from before, as there is enough else */
+        for (size_t k = 0; k < r.n; k++) {
+            bool again = false;
+            for (uint64_t b = begin; b < end; b++)
+                again |= ds->user[b] == r.user && ds->item[b] == r.items[k];
+            cr_assert(again || ds->user[t] != r.user || ds->item[t] != r.items[k]);
+        }
     for (uint64_t t = begin; t < end; t++) { /* all that were shown are there */
         bool there = ds->user[t] != r.user;
         for (size_t k = 0; k < r.n; k++) there |= r.items[k] == ds->item[t];
