@@ -56,7 +56,7 @@ static int rank(const struct rank_task *t, double *importance, struct err *e) {
     struct field_concat c;
     char name[NN_NAME_MAX];
     snprintf(name, sizeof name, "%s.logit", gates);
-    int rc = learn(t, &variant_gated, &o, t->features, &m, e);
+    int rc = learn_to_the_end(t, &variant_gated, &o, t->features, &m, e);
     if (!rc) rc = field_concat_find(&m.graph, t->features, &c, e);
     int p = rc ? -1 : graph_find_param(&m.graph, name);
     for (int k = 0; p >= 0 && k < c.n; k++)

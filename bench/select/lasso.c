@@ -67,7 +67,7 @@ static int rank(const struct rank_task *t, double *importance, struct err *e) {
     const struct lasso_build o = {*(const struct model_options *)t->variant->options, t};
     struct trained m;
     struct field_concat c;
-    int node[8], rc = learn(t, &variant_lasso, &o, t->features, &m, e);
+    int node[8], rc = learn_to_the_end(t, &variant_lasso, &o, t->features, &m, e);
     if (!rc) rc = field_concat_find(&m.graph, t->features, &c, e);
     int n = rc ? 0 : readers(&m.graph, c.node, node);
     for (int k = 0; !rc && k < c.n; k++) {

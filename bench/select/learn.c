@@ -31,3 +31,10 @@ int learn(const struct rank_task *t, const struct variant *v, const void *option
           struct trained *out, struct err *e) {
     return learn_with(t, &t->variant->train, v, options, f, out, e);
 }
+
+int learn_to_the_end(const struct rank_task *t, const struct variant *v, const void *options,
+                     const struct features *f, struct trained *out, struct err *e) {
+    struct train_options train = t->variant->train;
+    train.eval_every = train.epochs; /* the last epoch is the only one that is evaluated, so the best */
+    return learn_with(t, &train, v, options, f, out, e);
+}

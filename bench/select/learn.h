@@ -17,4 +17,9 @@ int learn(const struct rank_task *t, const struct variant *v, const void *option
 int learn_with(const struct rank_task *t, const struct train_options *train, const struct variant *v,
                const void *options, const struct features *f, struct trained *out, struct err *e);
 
+/* All epochs, and the last one's weights: for what a price shapes slowly (gates, group lasso). The epoch that scores best on
+ * validation is mostly an early one, when the price has not yet told. */
+int learn_to_the_end(const struct rank_task *t, const struct variant *v, const void *options,
+                     const struct features *f, struct trained *out, struct err *e);
+
 #endif

@@ -1,0 +1,383 @@
+/* Choosing features: planted truth is found, nothing is trained twice, the pick is honest and can be made again. */
+#include "base/file.h"
+#include "bench/run/experiment.h"
+#include "bench/select/field_cost.h"
+#include "bench/select/select.h"
+#include "data/prepare.h"
+#include "tests/bench/scratch.h"
+#include <criterion/criterion.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct scratch s;
+static void setup(void) { scratch_make(&s); }
+static void teardown(void) { scratch_remove(&s); }
+TestSuite(select, .init = setup, .fini = teardown);
+
+/* Four planted fields and four of noise; `twin` holds what i0 does, but is computed live for each candidate. */
+static void write_planted(const char *columns, const char *derive, const char *rest) {
+    char text[4096];
+    snprintf(text, sizeof text,
+             "name: planted\ndata_dir: %s/data\n"
+             "data:\n"
+             "  synthetic: {rows: 24000, users: 200, items: 150, seed: 3, user_fields: [10, 6], item_fields: "
+             "[10, 6],\n"
+             "              pair_effects: 2, pair_strength: 1.2, noise_user_fields: 2, noise_item_fields: 2, "
+             "vocab: 6}\n"
+             "  user: user_id\n  item: item_id\n  time: ts\n  label: label\n"
+             "  columns:\n%s%s"
+             "  split: {by: time, valid: 0.15, test: 0.15}\n%s",
+             s.dir, columns, derive, rest);
+    scratch_write(&s, "x.yaml", text);
+}
+
+static const char all_columns[] =
+    "    u0: {side: user}\n    u1: {side: user}\n    nu0: {side: user}\n    nu1: {side: user}\n"
+    "    i0: {side: item}\n    i1: {side: item}\n    ni0: {side: item}\n    ni1: {side: item}\n";
+static const char *const planted[] = {"u0", "i0", "u1", "i1"}, *const noise[] = {"nu0", "nu1", "ni0", "ni1"};
+static const double strength[] = {10, 10, 6, 6, 0, 0, 0, 0};
+
+static void assert_status(struct ran r, int status) {
+    cr_assert_eq(r.status, status, "exit %d: %s", r.status, r.err);
+}
+
+static double importance(const char *table, const char *selector, const char *field) {
+    char key[128];
+    snprintf(key, sizeof key, "selector=%s,seed=mean,field=%s", selector, field);
+    return atof(cell(&s, table, key, "importance"));
+}
+
+/* Spearman's rank correlation of importance with the planted strength; equal strengths share their mean rank. */
+static double rank_correlation(const char *table, const char *selector) {
+    double x[8], rx[8], ry[8], sxy = 0, sxx = 0, syy = 0;
+    for (int i = 0; i < 8; i++) x[i] = importance(table, selector, i < 4 ? planted[i] : noise[i - 4]);
+    for (int i = 0; i < 8; i++) {
+        rx[i] = ry[i] = -3.5;
+        for (int k = 0; k < 8; k++) {
+            rx[i] += (x[k] < x[i]) + 0.5 * (k != i && x[k] == x[i]);
+            ry[i] += (strength[k] < strength[i]) + 0.5 * (k != i && strength[k] == strength[i]);
+        }
+    }
+    for (int i = 0; i < 8; i++) {
+        sxy += rx[i] * ry[i];
+        sxx += rx[i] * rx[i];
+        syy += ry[i] * ry[i];
+    }
+    return sxy / sqrt(sxx * syy);
+}
+
+static bool planted_above_noise(const char *table, const char *selector) {
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 4; k++)
+            if (importance(table, selector, planted[i]) <= importance(table, selector, noise[k]))
+                return false;
+    return true;
+}
+
+Test(select, planted_fields_come_before_noise_by_every_selector_but_random) {
+    write_planted(
+        all_columns, "",
+        "variants:\n  - cold: {dim: 8, hidden: [24]}\n"
+        "train: {batch: 128, epochs: 6, learning_rate: 0.004, patience: 0}\nmeasure: {candidates: []}\n"
+        "select: {rank_by: [se, permutation, fscd, lasso, random], top_k: [4]}\n");
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir), 0);
+    const char *t = scratch_read(&s, "out/importance.csv");
+    static const char *const found[] = {"se", "permutation", "fscd", "lasso"};
+    for (int i = 0; i < 4; i++) {
+        double r = rank_correlation(t, found[i]);
+        cr_log_info("%s: rank correlation with the planted strength %.3f", found[i], r);
+        cr_expect(planted_above_noise(t, found[i]), "%s:\n%s", found[i], t);
+        cr_expect_gt(r, 0.7, "%s: rank correlation %.3f", found[i], r);
+    }
+    cr_expect(!planted_above_noise(t, "random"));
+    cr_expect_lt(rank_correlation(t, "random"), 0.5);
+    const char *subsets =
+        scratch_read(&s, "out/subsets.csv"); /* the same four fields by four selectors: one training */
+    for (int i = 1; i < 4; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "selector=%s", found[i]);
+        cr_expect_str_eq(cell(&s, subsets, key, "trained_as"), "se-4", "%s", found[i]);
+    }
+}
+
+Test(select, fscd_prefers_the_cheaper_of_two_equally_useful_fields) {
+    write_planted(
+        "    k: {side: user, from: ts, extract: \"^(1)\"}\n    u0: {side: user}\n    i0: {side: item}\n",
+        "  derive:\n    twin: {kind: cross, of: [k, i0], buckets: 1000}\n",
+        "variants:\n  - cold: {dim: 8, hidden: [24]}\nfeatures: {all: [u0, i0, twin]}\n"
+        "train: {batch: 128, epochs: 6, learning_rate: 0.004, patience: 0}\nmeasure: {candidates: []}\n"
+        "select: {rank_by: [fscd], top_k: [2], fscd: {strength: 3}}\n");
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir), 0);
+    const char *t = scratch_read(&s, "out/importance.csv"), *fields = scratch_read(&s, "out/fields.csv");
+    cr_expect_gt(atof(cell(&s, fields, "field=twin", "ns_per_candidate")),
+                 atof(cell(&s, fields, "field=i0", "ns_per_candidate")), "%s", fields);
+    double priced = importance(t, "fscd", "i0") - importance(t, "fscd", "twin");
+    cr_expect_gt(priced, 0.1, "%s", t);
+    assert_status(
+        prerank(&s, "run %s/x.yaml --out %s/free --no-report --set select.fscd.cost=equal", s.dir, s.dir), 0);
+    t = scratch_read(&s, "free/importance.csv");
+    double alike = importance(t, "fscd", "i0") - importance(t, "fscd", "twin");
+    cr_expect_lt(fabs(alike), priced / 2, "at the same cost they are alike: %s", t);
+}
+
+/* ---- the sweep ---- */
+
+static const char small[] =
+    "variants:\n  - cold: {dim: 4, hidden: [8]}\n  - dssm: {dim: 4, hidden: [8]}\nseeds: [1, 2]\n"
+    "train: {batch: 256, epochs: 2}\n"
+    "measure: {candidates: [20, 50], requests: 400, min_seconds: 0}\n"
+    "select: {rank_by: [permutation, single, random], top_k: [1, 2, 3, 7, 8]}\n";
+
+static size_t count_files(const char *sub) {
+    char command[200], text[32] = "";
+    snprintf(command, sizeof command, "ls %s/out/%s | wc -l", s.dir, sub);
+    FILE *f = popen(command, "r");
+    cr_assert(f && fgets(text, sizeof text, f));
+    pclose(f);
+    return (size_t)atol(text);
+}
+
+/* Distinct sets of fields in subsets.csv that are not all fields. */
+static size_t distinct_subsets(const char *subsets) {
+    size_t n = 0;
+    char seen[64][64];
+    for (const char *line = strchr(subsets, '\n') + 1; *line; line = strchr(line, '\n') + 1) {
+        char features[64], trained_as[64];
+        cr_assert_eq(sscanf(line, "%*[^,],%*[^,],%*[^,],%63[^,],%63[^,]", features, trained_as), 2);
+        size_t k = 0;
+        while (k < n && strcmp(seen[k], trained_as) != 0) k++;
+        if (k == n && strcmp(trained_as, "all") != 0) strcpy(seen[n++], trained_as);
+    }
+    return n;
+}
+
+Test(select, every_name_has_its_rows_and_nothing_is_trained_twice) {
+    write_planted(all_columns, "", small);
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir), 0);
+    const char *subsets = scratch_read(&s, "out/subsets.csv"), *effect = scratch_read(&s, "out/effect.csv"),
+               *compute = scratch_read(&s, "out/compute.csv");
+    static const char *const by[] = {"permutation", "single", "random"};
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 5; k++) {
+            char key[96];
+            int fields[] = {1, 2, 3, 7, 8};
+            snprintf(key, sizeof key, "variant=cold,features=%s-%d,seed=2,split=valid", by[i], fields[k]);
+            cr_expect_eq(atoi(cell(&s, effect, key, "n_features")), fields[k]);
+            snprintf(key, sizeof key, "variant=cold,features=%s-%d,candidates=50", by[i], fields[k]);
+            cr_expect_gt(atof(cell(&s, compute, key, "qps")), 0);
+        }
+    cr_expect_str_eq(cell(&s, subsets, "selector=random,k=8", "trained_as"), "all",
+                     "all fields are the ordinary model");
+    cr_expect_str_eq(cell(&s, effect, "variant=cold,features=random-8,seed=1,split=test", "gauc"),
+                     cell(&s, effect, "variant=cold,features=all,seed=1,split=test", "gauc"));
+    size_t distinct = distinct_subsets(subsets);
+    cr_expect_lt(distinct, 12, "some of the 12 sets must be the same");
+    cr_expect_eq(count_files("runs"), 2 * (2 + distinct), "two seeds of two variants, and of each set once");
+    cr_expect_eq(count_lines(effect) - 1, 2 * 2 * (2 + 15), "a row for every name, seed and split");
+}
+
+static void kill_after(const char *file) {
+    char config[100], out[100];
+    snprintf(config, sizeof config, "%s/x.yaml", s.dir);
+    snprintf(out, sizeof out, "%s/killed", s.dir);
+    fflush(NULL);
+    pid_t child = fork();
+    if (!child) {
+        if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr)) _exit(126);
+        execl(prerank_path(), "prerank", "run", config, "--out", out, "--no-report", (char *)NULL);
+        _exit(127);
+    }
+    int status = 0;
+    for (int i = 0; i < 6000 && !scratch_has(&s, file); i++) {
+        cr_assert_eq(waitpid(child, &status, WNOHANG), 0, "it ended by itself");
+        usleep(2000);
+    }
+    kill(child, SIGKILL);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+}
+
+Test(select, resumes_in_every_stage_to_the_same_files) {
+    static const char *const stage[] = {"killed/importance/cold.permutation.1.json", "killed/subsets.csv",
+                                        "killed/runs/cold.permutation-1.1.json"};
+    static const char *const files[] = {"effect.csv", "curves.csv", "importance.csv", "subsets.csv"};
+    static const char *const times[] = {"train_seconds,examples_per_second", "seconds",
+                                        "seconds,request_us,ns_per_candidate", ""};
+    write_planted(all_columns, "", small);
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/whole --no-report", s.dir, s.dir), 0);
+    for (int i = 0; i < 3; i++) {
+        kill_after(stage[i]);
+        struct ran r = prerank(&s, "run %s/x.yaml --out %s/killed --resume --no-report", s.dir, s.dir);
+        assert_status(r, 0);
+        cr_expect(strstr(r.err, "runs are there already"), "%s", r.err);
+        for (int k = 0; k < 4; k++) {
+            char a[64], b[64];
+            snprintf(a, sizeof a, "whole/%s", files[k]);
+            snprintf(b, sizeof b, "killed/%s", files[k]);
+            cr_expect_str_eq(without_columns(&s, scratch_read(&s, b), times[k]),
+                             without_columns(&s, scratch_read(&s, a), times[k]), "%s, killed at %s", files[k],
+                             stage[i]);
+        }
+        cr_assert_eq(
+            system(strcat(strcpy((char[128]){0}, "rm -r "), strcat(strcpy((char[96]){0}, s.dir), "/killed"))),
+            0);
+    }
+}
+
+/* ---- the pick ---- */
+
+/* Cell `key` of the chosen point of the largest number of candidates. */
+static const char *chosen(const char *out, const char *key) {
+    char name[128];
+    snprintf(name, sizeof name, "%s/chosen.json", out);
+    json_error_t why;
+    json_t *j = json_loads(scratch_read(&s, name), 0, &why);
+    cr_assert(j, "%s", why.text);
+    const json_t *point = json_object_get(json_array_get(json_object_get(j, "choices"), 0), "chosen");
+    const json_t *v = json_object_get(point, key);
+    char text[64] = "";
+    if (json_is_string(v)) snprintf(text, sizeof text, "%s", json_string_value(v));
+    if (json_is_number(v)) snprintf(text, sizeof text, "%.9g", json_number_value(v));
+    json_decref(j);
+    return arena_strdup(&s.arena, text);
+}
+
+/* Turns the label of every test row around, in the dataset itself. */
+static void flip_test_labels(void) {
+    char path[128];
+    struct err e = ERR_INIT;
+    struct dataset ds;
+    snprintf(path, sizeof path, "%s/data", s.dir);
+    cr_assert_eq(dataset_open(path, &ds, &e), 0, "%s", e.msg);
+    uint64_t begin = ds.split[SPLIT_TEST].begin, end = ds.split[SPLIT_TEST].end, rows = ds.n_rows;
+    dataset_close(&ds);
+    snprintf(path, sizeof path, "%s/data/rows/label.npy", s.dir);
+    FILE *f = fopen(path, "r+b");
+    cr_assert(f && !fseek(f, 0, SEEK_END));
+    long head = ftell(f) - (long)rows;
+    for (uint64_t i = begin; i < end; i++) {
+        fseek(f, head + (long)i, SEEK_SET);
+        int label = fgetc(f);
+        fseek(f, head + (long)i, SEEK_SET);
+        fputc(!label, f);
+    }
+    fclose(f);
+}
+
+Test(select, the_pick_depends_on_validation_rows_only) {
+    write_planted(all_columns, "", small);
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/a --set measure.candidates=[20]", s.dir, s.dir), 0);
+    flip_test_labels();
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/b --set measure.candidates=[20]", s.dir, s.dir), 0);
+    cr_expect_str_eq(chosen("b", "trained_as"), chosen("a", "trained_as"));
+    cr_expect_str_eq(chosen("b", "gauc_valid"), chosen("a", "gauc_valid"));
+    cr_expect_gt(atof(chosen("a", "gauc")), 0.6);
+    cr_expect_lt(atof(chosen("b", "gauc")), 0.4, "the labels were turned around");
+}
+
+Test(select, another_budget_chooses_again_and_one_that_nobody_fits_is_exit_3) {
+    write_planted(all_columns, "", small);
+    struct ran r = prerank(&s,
+                           "run %s/x.yaml --out %s/out --set measure.candidates=[20] "
+                           "--set select.subject_to.n_features=3",
+                           s.dir, s.dir);
+    assert_status(r, 0);
+    cr_expect(strstr(r.out, "n_features <= 3"), "%s", r.out);
+    cr_expect_leq(atof(chosen("out", "n_features")), 3);
+    char *before = scratch_read(&s, "out/effect.csv");
+    r = prerank(&s, "report %s/out --no-plots --set 'select.subject_to.n_features=<= 1'", s.dir);
+    assert_status(r, 0);
+    cr_expect_str_eq(chosen("out", "n_features"), "1");
+    cr_expect_str_eq(scratch_read(&s, "out/effect.csv"), before, "nothing was run again");
+    cr_expect(strstr(scratch_read(&s, "out/report.html"), "n_features &lt;= 1"));
+    r = prerank(&s, "report %s/out --no-plots --set select.subject_to.p99_ms=0.000001", s.dir);
+    assert_status(r, 3);
+    cr_expect(strstr(r.err, "no model fits the budget") && strstr(r.err, "the closest is"), "%s", r.err);
+    cr_expect_str_eq(chosen("out", "features"), "");
+    r = prerank(&s,
+                "run %s/x.yaml --out %s/out --resume --set measure.candidates=[20] "
+                "--set select.subject_to.qps=1e12",
+                s.dir, s.dir);
+    assert_status(r, 3);
+    cr_expect(scratch_has(&s, "out/report.html"), "the report is there all the same");
+    r = prerank(&s, "report %s/out --set train.batch=3", s.dir);
+    assert_status(r, 2);
+    r = prerank(&s, "report %s/out --set select.subject_to.p98_ms=3", s.dir);
+    assert_status(r, 2);
+    cr_expect(strstr(r.err, "unknown key `p98_ms`"), "%s", r.err);
+}
+
+/* ---- options ---- */
+
+Test(select, mistakes_have_a_position) {
+    write_planted(all_columns, "",
+                  "variants: [dssm, cold]\n"
+                  "select:\n  rank_by: [se, permutaton]\n  top_k: [2]\n  variant: [dssm]\n  form: all\n"
+                  "  subject_to: {p99_ms: \"<= ten\", qsp: 3}\n  fscd: {strength: -1}\n");
+    struct ran r = prerank(&s, "check %s/x.yaml", s.dir);
+    assert_status(r, 2);
+    static const char *const want[] = {":22:17: select: each member of `rank_by`",
+                                       "did you mean \"permutation\"?",
+                                       ":24:13: select: `dssm` is a two-tower",
+                                       ":25:3: select: unknown key `form`, did you mean \"from\"?",
+                                       "`p99_ms` is \"<= ten\"; write a comparison",
+                                       ":26:34: select.subject_to: unknown key `qsp`",
+                                       ":27:20: select.fscd: `strength` must be between"};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        cr_expect(strstr(r.err, want[i]), "%s\n%s", want[i], r.err);
+}
+
+Test(select, the_list_of_names_is_that_of_the_registry) {
+    for (int i = 0; i < SELECTORS; i++) {
+        cr_assert_eq(strcmp(select_opts[0].name, "rank_by"), 0);
+        cr_expect_str_eq(select_opts[0].choices[i], selectors[i]->name);
+    }
+    cr_expect_eq(selectors[SELECTORS], NULL);
+}
+
+/* ---- budgets ---- */
+
+Test(budget, bare_numbers_take_the_direction_of_their_kind) {
+    struct budget_options o;
+    struct budget b;
+    struct str text = STR_INIT;
+    struct err e = ERR_INIT;
+    opt_defaults(budget_opts, &o);
+    strcpy(o.text[BUDGET_P99], "5");
+    strcpy(o.text[BUDGET_QPS], ">2000");
+    strcpy(o.text[BUDGET_ITEMS], "2M");
+    strcpy(o.text[BUDGET_CANDIDATES], "1000");
+    cr_assert_eq(budget_parse(&o, &b, &e), 0, "%s", e.msg);
+    budget_text(&b, &text);
+    cr_expect_str_eq(text.p, "p99_ms <= 5 and qps > 2000 and items_per_second >= 2000000");
+    str_release(&text);
+    cr_expect(budget_covers(&b, 1000) && !budget_covers(&b, 100));
+    double v[BUDGET_METRICS] = {
+        [BUDGET_P99] = 5, [BUDGET_QPS] = 2001, [BUDGET_ITEMS] = 2e6, [BUDGET_CANDIDATES] = 1000};
+    cr_expect(budget_keeps(&b, v));
+    cr_expect_eq(budget_excess(&b, v), 1);
+    v[BUDGET_QPS] = 2000;
+    cr_expect(!budget_keeps(&b, v), "not more than itself");
+    v[BUDGET_QPS] = 1000;
+    v[BUDGET_P99] = 15;
+    cr_expect_float_eq(budget_excess(&b, v), 6, 1e-12, "twice too few, three times too slow");
+    v[BUDGET_P99] = (double)NAN;
+    cr_expect(!budget_keeps(&b, v) && isinf(budget_excess(&b, v)), "what was not measured fits no budget");
+}
+
+Test(budget, nonsense_is_refused) {
+    static const char *const bad[] = {"soon", "<=", "<= -1", "=> 5", "5 ms"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct budget_options o;
+        struct budget b;
+        struct err e = ERR_INIT;
+        opt_defaults(budget_opts, &o);
+        strcpy(o.text[BUDGET_P99], bad[i]);
+        cr_expect_eq(budget_parse(&o, &b, &e), ERR_INPUT, "%s", bad[i]);
+        cr_expect(strstr(e.msg, bad[i]) && strstr(e.msg, "p99_ms"), "%s", e.msg);
+    }
+}
