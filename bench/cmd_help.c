@@ -87,6 +87,8 @@ static int sections(struct section out[SECTIONS_MAX], struct opt train[TRAIN_TAB
         (struct section){"subject_to", "select.subject_to: the budget of the chosen model", budget_opts};
     for (const struct selector *const *s = selectors; *s; s++)
         out[n++] = (struct section){(*s)->name, (*s)->help, (*s)->opts};
+    out[n++] =
+        (struct section){"retrieval", "searching the whole item set with two-tower models", retrieval_opts};
     out[n++] = (struct section){"synthetic", "a schema's generator of logs with planted truth", synth_opts};
     for (const struct variant *const *v = variant_all(); *v && n < SECTIONS_MAX; v++)
         out[n++] = (struct section){(*v)->name, (*v)->help, (*v)->opts};

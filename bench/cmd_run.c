@@ -7,6 +7,7 @@
 #include "bench/load/overhead.h"
 #include "bench/report/gnuplot.h"
 #include "bench/report/report.h"
+#include "bench/retrieval/retrieval.h"
 #include "bench/run/cascade.h"
 #include "bench/run/manifest.h"
 #include "bench/run/measure.h"
@@ -65,6 +66,7 @@ static int train_selected(struct run *r, struct err *e) {
 static int train_and_measure(struct run *r, struct err *e) {
     struct sweep *s = &r->sweep;
     TRY(served_check(&r->x, r->dir, e));
+    TRY(retrieval_check(&r->x, &r->ds, e));
     if (r->resume) TRY(sweep_resume(s, e));
     int rc = sweep_train(s, r->pool, e);
     if (!rc && select_wanted(&r->x.select)) rc = train_selected(r, e);
@@ -75,7 +77,8 @@ static int train_and_measure(struct run *r, struct err *e) {
     if (failed == s->n_runs)
         return err_set(e, ERR_INPUT, "every run failed; the notes in %s/effect.csv say why", r->dir);
     if (failed) progress_note("%d of %d runs failed; effect.csv says why", failed, s->n_runs);
-    return measure(r, e);
+    TRY(measure(r, e));
+    return retrieval_run(s, r->pool, e);
 }
 
 /* Without gnuplot there is a report without pictures, and that is no reason to fail; a full disk is one. */

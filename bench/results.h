@@ -11,6 +11,7 @@
  * importance.csv  one row per variant x selector x seed (and their mean) x field: what it is worth
  * subsets.csv     one row per variant x selector x K: which fields, and as which subset they were trained
  * precision.csv   one row per trained run x precision x split: quality as served in it; made by bench/run/precision.c
+ * retrieval.csv   one row per two-tower model x index x search parameter x topk, with `retrieval:`
  * tradeoff.csv    the join of effect (test split, mean over seeds) and compute; made by tradeoff.c
  * differences.csv  one row per variant x features but the first: GAUC's difference to the first, paired by user; made by
  *                 differences.c from predictions/
@@ -42,13 +43,20 @@
 #define RESULTS_IMPORTANCE_COLUMNS                                                                           \
     "variant,selector,seed,field,side,importance,rank,request_us,ns_per_candidate,flops_per_candidate,"      \
     "bytes_per_candidate,seconds"
-#define RESULTS_SUBSETS_COLUMNS "variant,selector,k,features,trained_as,n_fields,fields"
+#define RESULTS_SUBSETS_COLUMNS      "variant,selector,k,features,trained_as,n_fields,fields"
 #define RESULTS_INSTRUCTIONS_COLUMNS "variant,features,precision,store,candidates,threads,load,instructions"
 /* gauc_delta: to the same run in fp32; score_*: |logit - the logit in fp32| */
 #define RESULTS_PRECISION_COLUMNS                                                                            \
     "variant,features,precision,seed,split,rows,gauc,gauc_delta,auc,logloss,score_max_diff,score_mean_diff"
 #define RESULTS_LATENCY_COLUMNS                                                                              \
     "variant,features,precision,store,candidates,threads,load,percentile,rt_us,offered_qps"
+/* recall against the exact result; hr, ndcg, click_recall against the held-out clicks, exact_* of the exact result. */
+#define RESULTS_RETRIEVAL_COLUMNS                                                                            \
+    "variant,features,seed,index,parameter,value,topk,threads,exclude,users,items,dim,recall,hr,ndcg,click_" \
+    "recall,exact_hr,"                                                                                       \
+    "exact_ndcg,exact_click_recall,qps,p50_us,p95_us,p99_us,p999_us,n,verdict,p50_lo_us,p50_hi_us,p99_lo_"   \
+    "us,p99_hi_us,"                                                                                          \
+    "mean_us,user_us,build_seconds,index_bytes"
 /* gauc: mean over seeds on test; gauc_lo/hi: its 95 % t interval over seeds (with one seed: the bootstrap over users);
  * gauc_valid: mean on validation, what choices are made on; pareto: 1 when no other point of the same number of candidates is
  * at least as good in gauc and p50_us and better in one; chosen: 1 for the pick (empty without a budget). */

@@ -87,6 +87,12 @@ struct ranking {
 int metric_ranking(const float *score, const uint8_t *label, const uint32_t *request, size_t n, size_t k,
                    struct ranking *out);
 
+/* The same of one list of different items, best first, that was chosen from a whole item set: item numbers, and those
+ * that are relevant, ascending. Lists may be shorter than k. NaN (requests 0) without a relevant item or when
+ * k = 0. */
+void metric_top_list(const uint32_t *list, size_t n, const uint32_t *relevant, size_t n_relevant, size_t k,
+                     struct ranking *out);
+
 /* ranker_recall@(k,m) of one request: |top-k by pre-ranker ∩ top-m by ranker| / m; ties broken by index
  * (lower first). With fewer than m candidates all of them are the ranker's top and the divisor is n; NaN for
  * n = 0 or m = 0. */

@@ -121,7 +121,8 @@ static void check_overrides(struct reader *r) {
 /* ---- the parts ---- */
 
 static void read_top(struct reader *r) {
-    static const char *const others[] = {"data", "variants", "features", "train", "measure", "select"};
+    static const char *const others[] = {"data",    "variants", "features", "train",
+                                         "measure", "select",   "retrieval"};
     struct experiment *x = r->x;
     experiment_read_options(r->p, experiment_opts, &x->o, x->root, "experiment", others,
                             sizeof others / sizeof *others);
@@ -414,6 +415,13 @@ static void read_measure(struct reader *r) {
                              (long long)m->candidates.v[i]);
 }
 
+static void read_retrieval(struct reader *r) {
+    const struct conf *map = conf_get(r->x->root, "retrieval");
+    r->x->has_retrieval = map != NULL;
+    experiment_read_options(r->p, retrieval_opts, &r->x->retrieval, map, "retrieval", NULL, 0);
+    if (map) retrieval_check_options(&r->x->retrieval, map, r->p);
+}
+
 static void check_subsets(struct reader *r) {
     struct experiment *x = r->x;
     struct err e = ERR_INIT;
@@ -449,6 +457,7 @@ int experiment_load(const char *path, const char *const *settings, size_t n_sett
     opt_defaults(experiment_opts, &out->o);
     opt_defaults(table, &out->train);
     opt_defaults(measure_opts, &out->measure);
+    opt_defaults(retrieval_opts, &out->retrieval);
     out->path = arena_strdup(&out->arena, path);
     if (!out->path) err_nomem(&e, strlen(path));
     if (e.code || conf_load(path, &out->arena, &out->root, &e) ||
@@ -465,6 +474,7 @@ int experiment_load(const char *path, const char *const *settings, size_t n_sett
         read_measure(&r);
         select_read(out, p);
         select_check(out, p);
+        read_retrieval(&r);
         check_overrides(&r);
         if (out->has_schema) check_subsets(&r);
     }

@@ -13,6 +13,7 @@
  *     train: {batch: 1024, ...}           train_table()
  *     measure: {candidates: [100, 1000]}  measure_opts
  *     select: {rank_by: [se], top_k: [4]} bench/select/select.h
+ *     retrieval: {index: [Flat, HNSW32]}  retrieval_opts; without the key there is none
  *
  *     struct experiment x;  struct problems p = PROBLEMS_INIT;
  *     if (experiment_load("configs/mine.yaml", settings, n, &x, &p)) problems_print(&p, stderr);
@@ -24,6 +25,7 @@
 #include "base/file.h"
 #include "base/opt.h"
 #include "bench/problems.h"
+#include "bench/retrieval/options.h"
 #include "bench/run/features.h"
 #include "bench/select/select.h"
 #include "data/schema.h"
@@ -101,6 +103,8 @@ struct experiment {
     struct subset everything; /* what a teacher is trained on */
     struct train_options train;
     struct measure_options measure;
+    bool has_retrieval;
+    struct retrieval_options retrieval;
     struct hash written; /* of what the file and --set ask for, apart from names and folders; no defaults */
     struct select_options select;
 };

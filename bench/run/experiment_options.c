@@ -119,6 +119,7 @@ const struct experiment_key experiment_keys[] = {
     {"train", "map: how models are trained"},
     {"measure", "map: how requests are timed"},
     {"select", "map: which fields are kept, and the budget that the chosen model must fit"},
+    {"retrieval", "map: which indexes search the whole item set with two-tower models; not done without it"},
     {NULL, NULL}};
 
 /* A new reference is taken over also when it is NULL: then the object is given up. */
@@ -186,6 +187,7 @@ json_t *experiment_json(const struct experiment *x) {
     json_decref(train);
     j = with(j, "train", train_json(&x->train));
     j = with(j, "measure", opt_json(measure_opts, &x->measure));
+    if (x->has_retrieval) j = with(j, "retrieval", opt_json(retrieval_opts, &x->retrieval));
     return with(j, "select", select_json(&x->select));
 }
 
