@@ -3,7 +3,8 @@
  * pool_run() calls fn(ctx, task, worker) once for each task 0..tasks-1 and returns when all are done. The caller is
  * worker 0; a task runs whole on one thread; which thread is not fixed, so a result must not depend on `worker`
  * (use it only to pick scratch memory). Workers spin for some tens of microseconds for the next run before they sleep, so
- * that requests of a millisecond do not pay a wake-up.
+ * that requests of a millisecond do not pay a wake-up. The workers, and the thread that calls pool_create(), take
+ * subnormal numbers for zero from then on (x86-64, AArch64).
  *
  *     struct pool *p;  TRY(pool_create(4, &p, e));
  *     pool_run(p, slices, run_slice, &ctx);

@@ -126,3 +126,24 @@ Test(pool, refuses_impossible_sizes_and_reports_missing_memory) {
 }
 
 Test(pool, counts_at_least_one_processor) { cr_assert_geq(pool_cpus(), 1); }
+
+static void halve_smallest(void *ctx, int task, int worker) {
+    volatile float *x = ctx;
+    (void)worker;
+    x[task] = x[task] * 0.5f;
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+Test(pool, subnormal_numbers_are_zero_in_every_thread) {
+    struct pool *p;
+    struct err e = ERR_INIT;
+    float x[64], normal = 1.5e-38f; /* its half has no normal float */
+    cr_assert_eq(pool_create(3, &p, &e), 0, "%s", e.msg);
+    for (int i = 0; i < 64; i++) x[i] = normal;
+    pool_run(p, 64, halve_smallest, x);
+    for (int i = 0; i < 64; i++) cr_assert(memcmp(&x[i], &(float){0}, sizeof x[i]) == 0, "task %d", i);
+    halve_smallest(&normal, 0, 0);
+    cr_assert(memcmp(&normal, &(float){0}, sizeof normal) == 0, "the caller");
+    pool_free(p);
+}
+#endif
