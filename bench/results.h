@@ -12,6 +12,8 @@
  * subsets.csv     one row per variant x selector x K: which fields, and as which subset they were trained
  * precision.csv   one row per trained run x precision x split: quality as served in it; made by bench/run/precision.c
  * retrieval.csv   one row per two-tower model x index x search parameter x topk, with `retrieval:`
+ * selection.csv   one row per variant x selector: the area under its curve; made by selection.c
+ * chosen.json     the pick of each number of candidates, and what there is to say about it; made by choice.c
  * tradeoff.csv    the join of effect (test split, mean over seeds) and compute; made by tradeoff.c
  * differences.csv  one row per variant x features but the first: GAUC's difference to the first, paired by user; made by
  *                 differences.c from predictions/
@@ -44,6 +46,7 @@
     "variant,selector,seed,field,side,importance,rank,request_us,ns_per_candidate,flops_per_candidate,"      \
     "bytes_per_candidate,seconds"
 #define RESULTS_SUBSETS_COLUMNS      "variant,selector,k,features,trained_as,n_fields,fields"
+#define RESULTS_SELECTION_COLUMNS    "variant,selector,points,area,area_lo,area_hi,area_valid,area_rt"
 #define RESULTS_INSTRUCTIONS_COLUMNS "variant,features,precision,store,candidates,threads,load,instructions"
 /* gauc_delta: to the same run in fp32; score_*: |logit - the logit in fp32| */
 #define RESULTS_PRECISION_COLUMNS                                                                            \

@@ -4,12 +4,12 @@
 #include "bench/report/svg.h"
 #include <string.h>
 
-extern const struct section section_tradeoff, section_quality, section_differences, section_calibration,
-    section_latency, section_retrieval, section_training, section_manifest;
+extern const struct section section_tradeoff, section_selection, section_quality, section_differences,
+    section_calibration, section_latency, section_retrieval, section_training, section_manifest;
 
-const struct section *const sections[] = {&section_tradeoff,    &section_quality,  &section_differences,
-                                          &section_calibration, &section_latency,  &section_retrieval,
-                                          &section_training,    &section_manifest, NULL};
+const struct section *const sections[] = {
+    &section_tradeoff, &section_selection, &section_quality,  &section_differences, &section_calibration,
+    &section_latency,  &section_retrieval, &section_training, &section_manifest,    NULL};
 
 int section_table(const struct study *s, const char *file, struct table *t, bool *there, struct err *e) {
     char path[1024];

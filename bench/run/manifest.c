@@ -17,7 +17,7 @@
 static const char *const own_folders[] = {"importance", "runs", "predictions", "models", "plots", "stores"};
 static const char *const own_files[] = {"effect.csv",   "curves.csv",  "compute.csv",    "latency.csv",
                                         "tradeoff.csv", "report.html", "importance.csv", "fields.csv",
-                                        "subsets.csv",  "chosen.json", "retrieval.csv"};
+                                        "subsets.csv",  "chosen.json", "retrieval.csv",  "selection.csv"};
 
 static int list_names(const char *dir, int (*each)(const char *dir, const char *name, struct err *e), int *n,
                       struct err *e) {

@@ -1,0 +1,49 @@
+/* selection.h: what `select` found, read back: a curve for each variant and selector, GAUC against the number of fields
+ * that are kept, and the areas under them.
+ *
+ *     struct selection sel;
+ *     TRY(selection_load(&study, &sel, e));      n = 0: nothing was selected
+ *     TRY(selection_save(&sel, dir, e));         selection.csv
+ *     selection_release(&sel);
+ *
+ * Area: the mean height of the curve over the Ks that all selectors of the variant share, by the trapezoid rule; with the
+ * interval over seeds (Student's t). By response time: the mean over RT, between the fastest and the slowest point of the
+ * variant, of the test GAUC of the point that validation prefers among those as fast; where a selector has no point that
+ * fast, its GAUC is 1/2.
+ */
+#ifndef PRERANK_BENCH_SELECTION_H
+#define PRERANK_BENCH_SELECTION_H
+#include "bench/report/study.h"
+#include "bench/report/table.h"
+
+struct selection_point {
+    double k;
+    const char *fields;
+    const struct effect_group *group;
+    const struct tradeoff_point *timed; /* at the largest number of candidates; NULL: not timed */
+};
+struct selection_curve {
+    const char *variant, *selector;
+    int colour; /* number of the selector among those of the folder */
+    int n;
+    struct selection_point *point; /* by K */
+    double area, area_lo, area_hi; /* test GAUC over K */
+    double area_valid, area_rt;
+};
+struct selection {
+    struct arena arena;
+    struct table subsets, importance;
+    int n, variants;
+    struct selection_curve *curve; /* as in subsets.csv */
+};
+int selection_load(const struct study *s, struct selection *out, struct err *e);
+void selection_release(struct selection *sel);
+int selection_save(const struct selection *sel, const char *dir, struct err *e);
+
+/* plot_selection.c, plot_importance.c: as plot_*.c in plots.h */
+struct picture;
+/* All curves of a variant: against K, or (by_time) against p50. */
+int plot_selection(const struct selection *sel, const char *variant, bool by_time, struct picture *p);
+int plot_importance(const struct selection *sel, const struct selection_curve *c, struct picture *p);
+
+#endif
