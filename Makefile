@@ -108,6 +108,7 @@ bench-variants: $(BUILD)/perf_train ## training speed of every variant against i
 bench-score: $(BUILD)/perf_score
 	@bench/peers/setup.sh $(BUILD)
 	@bench/peers/duel.py score --build $(BUILD) $(DUEL)
+	@bench/peers/duel.py score --build $(BUILD) --hidden 1024,512,256,128,64 --brief --rounds 6 $(DUEL)
 
 bench-scale: $(PROGRAM) ## time per row and memory from 1 M to 100 M rows (some minutes, 15 GB of disk)
 	@bench/perf/scale.sh

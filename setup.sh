@@ -4,14 +4,14 @@
 #   ./setup.sh run     to build and run: compiler, libraries, gnuplot, the MovieLens data package
 #   ./setup.sh test    run + the test framework and the linters
 #   ./setup.sh fuzz    run + clang with libFuzzer
-#   ./setup.sh bench   run + PyTorch, the peer that `make bench` measures against
+#   ./setup.sh bench   run + PyTorch, the peer that `make bench` measures against, and what writes ONNX models
 set -euo pipefail
 
 run=(build-essential pkg-config libopenblas-pthread-dev libyaml-dev libcsv-dev libjansson-dev libxxhash-dev libzstd-dev
      zlib1g-dev liblmdb-dev libhiredis-dev libfaiss-dev gnuplot-nox fonts-dejavu-core r-base-core r-cran-dslabs)
 test=(libcriterion-dev redis-server valgrind clang-format clang-tidy cppcheck python3-numpy python3-scipy python3-sklearn python3-pandas chromium)
 fuzz=(clang-14 libclang-rt-14-dev)
-bench=(python3-numpy python3-torch nodejs npm)
+bench=(python3-numpy python3-torch python3-onnx nodejs npm)
 
 usage="usage: ./setup.sh run|test|fuzz|bench"
 case "${1:-}" in

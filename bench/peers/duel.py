@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Times prerank and its peers on the same work, interleaved, and prints how they compare.
 
-    duel.py train|score [--build build] [--rounds 12] [--burst 0.6] [--ids 100000] [--candidates 2000] [--out FILE]
+    duel.py train|score [--build build] [--rounds 12] [--burst 0.6] [--ids 100000] [--candidates 2000]
+                        [--hidden 256,128,64] [--brief] [--out FILE]
 
 Every contender is a process of its own that sets everything up, proves that it computes the same (losses of its first
 steps; scores of all requests) and then sleeps until it is told to run a burst. A round is one burst of each; every other
@@ -292,43 +293,79 @@ def scores_difference(path, reference):
     return max(abs(x - y) for x, y in zip(a, b)) / top if len(a) == len(b) else math.inf
 
 
-def onnx_contenders(folder, variants, modules):
+def onnx_contenders(folder, variants, modules, threads_tried):
     for v in variants:
-        for threads in (1, 2):
+        for threads in threads_tried:
             yield Contender(
                 "ONNX Runtime", v, f"{threads} thread{'s'[: threads > 1]}",
                 ["node", HERE / "score_onnx.js", folder, v, threads, folder / f"onnx-{v}-{threads}.f32"],
                 {"NODE_PATH": str(modules), **KEEP_MEMORY})  # fmt: skip
 
 
+PRECISIONS = ["fp32", "bf16", "fp16", "int8"]
+INT8 = ["plain-dynamic8", "plain-static8", "split-dynamic8", "split-static8"]
+
+
+def prerank_contenders(program, flags, folder, threads):
+    for p in PRECISIONS:
+        for t in threads if p in ("fp32", "int8") else threads[:1]:
+            yield Contender(
+                "prerank", p, f"{t} thread{'s'[: t > 1]}",
+                [program, *flags, "--precision", p, "--threads", t, "--scores", folder / f"prerank-{p}-{t}.f32"])  # fmt: skip
+
+
+def score_floor(c, o, machine):
+    """Microseconds at the rates measured: products; records from memory and the other rows from the cache."""
+    w = c.facts["work"]
+    share = c.facts["threads"] / machine["threads"]
+    gflops = max(w["product_gflops"], machine["peak_gflops"] * share)
+    compute = (o.candidates * w["flops_per_candidate"] / gflops + w["flops_per_request"] / machine["peak_gflops"]) * 1e-3
+    record = w["item_record_bytes"]
+    cached = o.candidates * (w["bytes_per_candidate"] - record) + w["weight_bytes"]
+    memory = (o.candidates * record / machine["memory_gbs"] + cached / machine["cache_gbs"]) * 1e-3 / share
+    return compute, memory
+
+
+def print_floors(contenders, o, machine):
+    rows = []
+    for c in contenders:
+        if c.peer != "prerank":
+            continue
+        compute, memory = score_floor(c, o, machine)
+        p50 = percentile([x for b in c.bursts for x in b["ns"]], 0.5) / 1e3
+        floor = max(compute, memory)
+        rows.append([c.label, c.facts["isa"], f"{c.facts['work']['product_gflops']:,.0f}", f"{compute:,.0f}", f"{memory:,.0f}",
+                     f"{floor:,.0f}", f"{p50:,.0f}", f"{floor / p50:.0%}"])  # fmt: skip
+    table(["contender", "instructions", "products GF/s", "compute us", "bytes us", "floor us", "p50 us", "of floor"], rows)
+    print("Floor: the larger of both, as they can overlap. Compute: the cut graph's FLOPs at the rate of the engine's own product in "
+          "the first-level cache, or of sgemm if that is faster. Bytes: item records at the memory rate, rows of small tables and "
+          "weights at the cache rate.\n")  # fmt: skip
+
+
 def duel_score(o):
     peers = Path(o.build).resolve() / "peers"
-    folder, program = peers / f"score-{o.candidates}", Path(o.build) / "perf_score"
-    flags = ["--candidates", o.candidates]
+    size = str(o.candidates) + ("" if o.hidden == "256,128,64" else "-" + o.hidden.replace(",", "-"))
+    folder, program = peers / f"score-{size}", Path(o.build) / "perf_score"
+    flags = ["--candidates", o.candidates, "--hidden", o.hidden]
     write_inputs(program, folder, flags)
     subprocess.run([PYTHON, str(HERE / "export_onnx.py"), str(folder)], check=True)
-    contenders = [
-        Contender("prerank", "", f"{t} thread{'s'[: t > 1]}",
-                  [program, *flags, "--threads", t, "--scores", folder / f"prerank--{t}.f32"]) for t in (2, 1)
-    ]  # fmt: skip
+    subprocess.run([PYTHON, str(HERE / "quantise_onnx.py"), str(folder)], check=True)
+    contenders = list(prerank_contenders(program, flags, folder, (2,) if o.brief else (2, 1)))
     variants = ["plain", "perfield", "split"]
-    contenders += onnx_contenders(folder, variants, peers / "node_modules")
-    contenders += torch_contenders(
-        "score_torch.py", folder, variants, lambda v, own, blas: [folder / f"torch-{v}-{own}-{blas}.f32"])  # fmt: skip
+    contenders += onnx_contenders(folder, variants + INT8, peers / "node_modules", (2,) if o.brief else (1, 2))
+    if not o.brief:
+        contenders += torch_contenders(
+            "score_torch.py", folder, variants, lambda v, own, blas: [folder / f"torch-{v}-{own}-{blas}.f32"])  # fmt: skip
     first = contenders[0]
     for c in contenders:
-        c.difference = scores_difference(c.process.args[-1], folder / "prerank--2.f32")
+        c.difference = scores_difference(c.process.args[-1], folder / "prerank-fp32-2.f32")
     machine = calibrate(first, {})
     contenders, stopped = keep_best(contenders, o.burst, o.patience)
     run = run_rounds(contenders, o.rounds, o.patience)
     machine = calibrate(first, machine)
     work = first.facts["work"]
-    flops = work["flops_per_request"] + o.candidates * work["flops_per_candidate"]
-    bytes_read = work["weight_bytes"] + o.candidates * work["bytes_per_candidate"]
-    compute, memory = flops / machine["peak_gflops"] * 1e-3, bytes_read / machine["memory_gbs"] * 1e-3
-
-    print(f"\nScoring: ranker `mlp`, 20 fields (8 user, 8 item, 4 pair), D 16, 256-128-64, {o.candidates} candidates a "
-          f"request, fp32, one request at a time, ids in, scores out\n")  # fmt: skip
+    print(f"\nScoring: ranker `mlp`, 20 fields (8 user, 8 item, 4 pair), D 16, {o.hidden.replace(',', '-')}, {o.candidates} "
+          f"candidates a request, one request at a time, ids in, scores out\n")  # fmt: skip
     rows = []
     for c in contenders:
         ns = [x for b in c.bursts for x in b["ns"]]
@@ -337,18 +374,22 @@ def duel_score(o):
                      f"{min(ns) / 1e3:,.0f}", f"{c.difference:.0e}"])  # fmt: skip
     table(["contender", "p50 us", "p99 us", "requests", "least us", "scores differ by"], rows)
     print("Tried and left out as slower settings: " + (", ".join(f"{c.label} {1e6 / c.pilot:,.0f} us" for c in stopped) or "none"))
-    print(f"\nFloor of prerank's cut graph: {compute + memory:,.0f} us = {flops / 1e6:,.0f} MFLOP at the sgemm rate "
-          f"({compute:,.0f} us) + {bytes_read / 1e6:,.1f} MB at the memory rate ({memory:,.0f} us). The uncut graph has "
-          f"{work['uncut_flops_per_candidate'] / work['flops_per_candidate']:.1f} times the FLOPs.")  # fmt: skip
+    print(f"The uncut graph has {work['uncut_flops_per_candidate'] / work['flops_per_candidate']:.1f} times the FLOPs.\n")
+    print_floors(contenders, o, machine)
     print_conditions(contenders, run, machine)
-    print_ratios(first, contenders, [
+    peers = [
         ("ONNX Runtime, a table per field", best_of(contenders, "ONNX Runtime", ["perfield"])),
         ("ONNX Runtime, all tables in one", best_of(contenders, "ONNX Runtime", ["plain"])),
         ("ONNX Runtime, split by hand", best_of(contenders, "ONNX Runtime", ["split"])),
+        ("ONNX Runtime's best in 8 bits", best_of(contenders, "ONNX Runtime", INT8)),
         ("PyTorch's best unsplit", best_of(contenders, "PyTorch", ["plain", "perfield"])),
         ("PyTorch, split by hand", best_of(contenders, "PyTorch", ["split"])),
-    ])  # fmt: skip
-    return contenders, stopped, {"run": run, "machine": machine, "floor_us": compute + memory}
+    ]
+    for c in contenders:
+        if c.peer == "prerank" and c.facts["threads"] == 2:
+            print_ratios(c, contenders, peers)
+    floors = {c.label: max(score_floor(c, o, machine)) for c in contenders if c.peer == "prerank"}
+    return contenders, stopped, {"run": run, "machine": machine, "floor_us": floors, "size": size}
 
 
 def save(path, contenders, stopped, extra):
@@ -374,11 +415,13 @@ def main():
     p.add_argument("--burst", type=float, default=0.6, help="seconds of one contender in one round")
     p.add_argument("--ids", type=int, default=100000, help="train: ids of user_id and item_id")
     p.add_argument("--candidates", type=int, default=2000, help="score: candidates of a request")
+    p.add_argument("--hidden", default="256,128,64", help="score: units of the hidden layers")
+    p.add_argument("--brief", action="store_true", help="score: only ONNX Runtime as the peer, on two threads")
     p.add_argument("--patience", type=float, default=300, help="seconds to spend on repeating disturbed bursts")
     p.add_argument("--out", help="raw times (results/bench/DUEL-SIZE.json)")
     o = p.parse_args()
     contenders, stopped, extra = (duel_train if o.duel == "train" else duel_score)(o)
-    size = o.ids if o.duel == "train" else o.candidates
+    size = o.ids if o.duel == "train" else extra["size"]
     save(Path(o.out or f"results/bench/{o.duel}-{size}.json"), contenders, stopped, extra)
     for c in contenders:
         c.stop()

@@ -24,7 +24,7 @@ function makeInputs(kind, model, ids) {
       data.set(ids.subarray(r * fields + from, r * fields + to), r * (to - from));
     return new ort.Tensor('int32', data, [rows, to - from]);
   };
-  if (kind !== 'split') return {ids: tensor(n, 0, fields)};
+  if (!kind.startsWith('split')) return {ids: tensor(n, 0, fields)};
   const users = model.fields.filter((f) => f.side === 'user').length;
   return {user_ids: tensor(1, 0, users), ids: tensor(n, users, fields)};
 }

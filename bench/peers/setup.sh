@@ -9,7 +9,7 @@ if [ ! -e "$folder/node_modules/onnxruntime-node/package.json" ]; then
     mkdir -p "$folder"
     npm install --prefix "$folder" "onnxruntime-node@$version" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 fi
-/usr/bin/python3 -c 'import numpy, torch' || {
-    echo "bench/peers needs python3-torch and python3-numpy: ./setup.sh bench" >&2
+/usr/bin/python3 -c 'import numpy, onnx, torch' || {
+    echo "bench/peers needs python3-torch, python3-onnx and python3-numpy: ./setup.sh bench" >&2
     exit 2
 }

@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "bench/perf/perf.h"
 #include "nn/checkpoint.h"
+#include "nn/fused/peak.h"
 #include "nn/vec.h"
 #include "serve/scorer.h"
 #include <stdio.h>
@@ -42,6 +43,8 @@ static const struct feature fields[FIELDS] = {
 
 struct score {
     int64_t threads, candidates, block, fuse;
+    enum isa used;
+    double product_gflops;                /* of one thread, in the precision */
     const char *precision, *isa, *hidden; /* names; layers as "256,128,64" */
     uint32_t *column[FIELDS];             /* user and item fields: [ENTITIES] */
     uint32_t user[REQUESTS];
@@ -224,6 +227,7 @@ static int create_scorer(struct score *s, struct sample *t, struct err *e) {
     struct scorer_sample sample = {SAMPLE, t->user, t->item, PAIRS, name, ids};
     o.precision = (enum precision)precision;
     o.isa = (enum isa)isa;
+    TRY(fused_peak(o.precision, o.isa, &s->used, &s->product_gflops, e));
     o.sample = &sample;
     o.fuse = s->fuse;
     o.block = (size_t)s->block;
@@ -288,16 +292,18 @@ static json_t *work(const struct score *s) {
     struct scorer_cost c = scorer_cost(s->scorer);
     struct graph_cost whole;
     graph_cost_count(&s->graph, &whole);
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:I}", "flops_per_request", c.flops_per_request,
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:f}", "flops_per_request", c.flops_per_request,
                      "flops_per_candidate", c.flops_per_candidate, "bytes_per_candidate",
                      c.bytes_per_candidate, "weight_bytes", c.weight_bytes, "uncut_flops_per_candidate",
-                     whole.total.flops, "item_store_bytes", (json_int_t)c.item_store_bytes);
+                     whole.total.flops, "item_store_bytes", (json_int_t)c.item_store_bytes,
+                     "item_record_bytes", (json_int_t)c.item_record_bytes, "product_gflops",
+                     s->product_gflops * (double)s->threads);
 }
 
 static json_t *ready(const struct score *s) {
-    return json_pack("{s:b, s:s, s:I, s:I, s:I, s:o}", "ready", 1, "name", "prerank", "threads",
-                     (json_int_t)s->threads, "block", (json_int_t)s->block, "candidates",
-                     (json_int_t)s->candidates, "work", work(s));
+    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "ready", 1, "name", "prerank", "precision",
+                     s->precision, "isa", isa_names[s->used], "threads", (json_int_t)s->threads, "block",
+                     (json_int_t)s->block, "candidates", (json_int_t)s->candidates, "work", work(s));
 }
 
 static void release(struct score *s) {
