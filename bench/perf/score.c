@@ -231,7 +231,8 @@ static int create_scorer(struct score *s, struct sample *t, struct err *e) {
     o.sample = &sample;
     o.fuse = s->fuse;
     o.block = (size_t)s->block;
-    struct serving_data data = {s, ENTITIES, user_column, item_column, no_pair, NULL};
+    struct serving_data data = {
+        .self = s, .n_items = ENTITIES, .user = user_column, .item = item_column, .pair = no_pair};
     return scorer_create(&s->graph, &data, &o, s->pool, &s->scorer, e);
 }
 
@@ -254,7 +255,8 @@ static int make_scorer(struct score *s, struct err *e) {
 static int score_next(struct score *s, struct err *e) {
     size_t k = (size_t)s->next, n = (size_t)s->candidates;
     s->next = (s->next + 1) % REQUESTS;
-    struct request r = {s->user[k], n, s->items + k * n, s->pair_ids + k * PAIRS};
+    struct request r = {
+        .user = s->user[k], .n = n, .items = s->items + k * n, .pair_ids = s->pair_ids + k * PAIRS};
     return scorer_score(s->scorer, &r, s->scores, e);
 }
 
