@@ -186,6 +186,10 @@ def table(header, rows):
     print()
 
 
+def in_us(ns):
+    return "insufficient samples" if ns is None else f"{ns / 1e3:,.0f}"
+
+
 def best_of(contenders, peer, variants=None):
     mine = [c for c in contenders if c.peer == peer and (not variants or c.variant in variants)]
     return max(mine, key=lambda c: statistics.median(speed(b) for b in c.bursts)) if mine else None
@@ -332,7 +336,7 @@ def print_floors(contenders, o, machine):
         if c.peer != "prerank":
             continue
         compute, memory = score_floor(c, o, machine)
-        p50 = percentile([x for b in c.bursts for x in b["ns"]], 0.5) / 1e3
+        p50 = statistics.median(x for b in c.bursts for x in b["ns"]) / 1e3
         floor = max(compute, memory)
         rows.append([c.label, c.facts["isa"], f"{c.facts['work']['product_gflops']:,.0f}", f"{compute:,.0f}", f"{memory:,.0f}",
                      f"{floor:,.0f}", f"{p50:,.0f}", f"{floor / p50:.0%}"])  # fmt: skip
@@ -370,7 +374,7 @@ def duel_score(o):
     for c in contenders:
         ns = [x for b in c.bursts for x in b["ns"]]
         p50, p99 = percentile(ns, 0.5), percentile(ns, 0.99)
-        rows.append([c.label, f"{p50 / 1e3:,.0f}", f"{p99 / 1e3:,.0f}" if p99 else "insufficient samples", len(ns),
+        rows.append([c.label, in_us(p50), in_us(p99), len(ns),
                      f"{min(ns) / 1e3:,.0f}", f"{c.difference:.0e}"])  # fmt: skip
     table(["contender", "p50 us", "p99 us", "requests", "least us", "scores differ by"], rows)
     print("Tried and left out as slower settings: " + (", ".join(f"{c.label} {1e6 / c.pilot:,.0f} us" for c in stopped) or "none"))
