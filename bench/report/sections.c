@@ -5,11 +5,25 @@
 #include <string.h>
 
 extern const struct section section_tradeoff, section_selection, section_quality, section_differences,
-    section_calibration, section_latency, section_retrieval, section_training, section_manifest;
+    section_calibration, section_latency, section_load, section_cascade, section_retrieval, section_training,
+    section_manifest;
 
+/* One a line, so that a new one is a line of its own. */
+/* clang-format off */
 const struct section *const sections[] = {
-    &section_tradeoff, &section_selection, &section_quality,  &section_differences, &section_calibration,
-    &section_latency,  &section_retrieval, &section_training, &section_manifest,    NULL};
+    &section_tradeoff,
+    &section_selection,
+    &section_quality,
+    &section_differences,
+    &section_calibration,
+    &section_latency,
+    &section_load,
+    &section_cascade,
+    &section_retrieval,
+    &section_training,
+    &section_manifest,
+    NULL};
+/* clang-format on */
 
 int section_table(const struct study *s, const char *file, struct table *t, bool *there, struct err *e) {
     char path[1024];

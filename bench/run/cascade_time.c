@@ -58,7 +58,7 @@ static int run(struct cascade_state *c, struct timing *t) {
 }
 
 int cascade_time(struct cascade_state *c) {
-    size_t most = (size_t)(c->s->n_models + c->n_k);
+    size_t most = (size_t)c->s->n_models + (size_t)c->n_k;
     struct requests *q = arena_alloc(&c->arena, (size_t)c->n_k * sizeof *q);
     struct timing t = {.clock = clock_real(),
                        .point = arena_alloc(&c->arena, most * sizeof *t.point),

@@ -98,7 +98,7 @@ static size_t draw_items(struct draw *d, uint32_t number, uint32_t user, uint32_
     }
     /* the rest: items not there yet, from a random one on, known ones last; when there are no more, any */
     uint32_t at = (uint32_t)rng_below(&d->rng, ds->n_items);
-    for (uint32_t k = 0; k < 2 * ds->n_items && got < want; k++) {
+    for (uint32_t k = 0; ds->n_items && k < 2 * ds->n_items && got < want; k++) {
         uint32_t x = (at + k) % ds->n_items;
         if (!x || d->stamp[x] == number || (k < ds->n_items && d->known[x] == number)) continue;
         d->stamp[x] = number;

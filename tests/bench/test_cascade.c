@@ -136,3 +136,20 @@ Test(cascade_run, other_loads_are_rows_of_their_own) {
     cr_expect(strstr(scratch_read(&s, "out/manifest.json"), "\"closed_p50_ns\""));
     cr_expect_eq(count_lines(scratch_read(&s, "out/cascade.csv")), 1);
 }
+
+Test(cascade_run, the_report_shows_the_cascade_and_the_loads) {
+    write_plan("[dssm, mlp]", ", load: [closed, open], offered_qps: [200], open_seconds: 0.2");
+    struct ran r = prerank(&s, "run %s/x.yaml --out %s/out", s.dir, s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    const char *page = scratch_read(&s, "out/report.html");
+    cr_expect(strstr(page, "<section id=\"cascade\">") && strstr(page, "<section id=\"load\">"));
+    cr_expect(strstr(page, "href=\"#cascade\"") && strstr(page, "href=\"#load\""));
+    static const char *const pictures[] = {"out/plots/cascade-k.svg", "out/plots/cascade-cost.svg",
+                                           "out/plots/cascade-cost-narrow.svg", "out/plots/cascade-k.png"};
+    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++)
+        cr_expect(scratch_has(&s, pictures[i]), "%s", pictures[i]);
+    char first[60];
+    snprintf(first, sizeof first, "%.4f", number("out/cascade.csv", "variant=dssm,k=5", "ndcg10"));
+    cr_expect(strstr(strstr(page, "<section id=\"cascade\">"), first), "its NDCG %s stands in the table",
+              first);
+}
