@@ -45,6 +45,22 @@ Test(auc, orders_the_whole_range_of_floats) {
     }
 }
 
+/* In either order, among few rows and among many: they are sorted in two ways. */
+Test(auc, tells_neighbouring_floats_apart) {
+    enum { MANY = 100 };
+    float score[MANY];
+    uint8_t label[MANY];
+    for (size_t n = 2; n <= MANY; n += MANY - 2) {
+        for (size_t i = 0; i < n; i++) {
+            label[i] = i < n / 2;
+            score[i] = label[i] ? nextafterf(1, 2) : 1;
+        }
+        cr_expect_eq(auc(score, label, n), 1, "%zu rows", n);
+        for (size_t i = 0; i < n; i++) label[i] = !label[i];
+        cr_expect_eq(auc(score, label, n), 0, "%zu rows", n);
+    }
+}
+
 Test(auc, does_not_exist_without_both_classes) {
     cr_expect(isnan(auc(NULL, NULL, 0)));
     cr_expect(isnan(auc((const float[]){1}, (const uint8_t[]){1}, 1)));
