@@ -1,7 +1,11 @@
 # Checks beyond `make test`: sanitizers, fuzzing, kills, mutants, coverage (docs/testing.md says what each proves and how long
 # it takes). Each has a build directory of its own below build/.
 
-.PHONY: robust sanitize tsan fuzz fuzz-build family-truth
+MUTANTS ?= 0
+mutate: $(PROGRAM) $(BUILD)/tests/metrics $(BUILD)/tests/nn ## break metrics and operations in many ways: the tests must notice each (MUTANTS=4 for a sample)
+	@tests/mutate.py --build $(BUILD) --sample $(MUTANTS)
+
+.PHONY: mutate robust sanitize tsan fuzz fuzz-build family-truth
 family-truth: $(PROGRAM) ## the model family where the truth is planted: who must win, and the best possible AUC (some minutes)
 	@tests/bench/family_truth.py $(PROGRAM) $(BUILD)/family-truth
 SANITIZED := BUILD=$(BUILD)/sanitize OPT="-O1 -g -fno-omit-frame-pointer" \

@@ -225,6 +225,24 @@ Test(values, lookup_sum_adds_values_and_table_rows) {
         }
 }
 
+/* Single ids alone take another way than bags. */
+Test(values, lookup_sum_reads_its_part_of_a_wide_row) {
+    struct run r;
+    enum { N = 6, WIDE = 9, FROM = 2 };
+    begin(&r);
+    int id = graph_input(&r.g, "id", SIDE_ITEM, VALUE_ID, VOCAB);
+    int wide = graph_add_param(&r.g, "wide", PARAM_TABLE, VOCAB, WIDE, INIT_NORMAL);
+    int y =
+        nn_lookup_sum(&r.g, 0, NULL, 2, (struct lookup[]){{id, wide, FROM}, {id, wide, 0}}, -1, N, ACT_NONE);
+    forward(&r);
+    const uint32_t *ids = r.b.column[r.g.node[id]->input].ids;
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t c = 0; c < N; c++)
+            EXPECT(y, i, c,
+                   param(&r, "wide", ids[i] * WIDE + FROM + c) + param(&r, "wide", ids[i] * WIDE + c));
+    end(&r);
+}
+
 Test(values, lookup_sum_takes_one_row_for_all) {
     struct run r;
     begin(&r);
