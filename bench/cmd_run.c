@@ -13,6 +13,7 @@
 #include "bench/run/measure.h"
 #include "bench/run/precision.h"
 #include "bench/run/served.h"
+#include "bench/run/slices.h"
 #include "bench/run/sweep.h"
 #include "bench/select/plan.h"
 #include "data/prepare.h"
@@ -77,6 +78,7 @@ static int train_and_measure(struct run *r, struct err *e) {
     if (failed == s->n_runs)
         return err_set(e, ERR_INPUT, "every run failed; the notes in %s/effect.csv say why", r->dir);
     if (failed) progress_note("%d of %d runs failed; effect.csv says why", failed, s->n_runs);
+    TRY(slices_write(s, e));
     TRY(measure(r, e));
     return retrieval_run(s, r->pool, e);
 }

@@ -14,6 +14,8 @@
  * retrieval.csv   one row per two-tower model x index x search parameter x topk, with `retrieval:`
  * selection.csv   one row per variant x selector: the area under its curve; made by selection.c
  * chosen.json     the pick of each number of candidates, and what there is to say about it; made by choice.c
+ * slices.csv      one row per variant x features x slice: GAUC by users' activity and by items' popularity
+ * calibration.csv one row per variant x features x bin: predicted and observed share of clicks
  * tradeoff.csv    the join of effect (test split, mean over seeds) and compute; made by tradeoff.c
  * differences.csv  one row per variant x features but the first: GAUC's difference to the first, paired by user; made by
  *                 differences.c from predictions/
@@ -51,6 +53,8 @@
 /* gauc_delta: to the same run in fp32; score_*: |logit - the logit in fp32| */
 #define RESULTS_PRECISION_COLUMNS                                                                            \
     "variant,features,precision,seed,split,rows,gauc,gauc_delta,auc,logloss,score_max_diff,score_mean_diff"
+#define RESULTS_SLICES_COLUMNS "variant,features,by,slice,from,to,seeds,rows,users_kept,gauc,gauc_lo,gauc_hi"
+#define RESULTS_CALIBRATION_COLUMNS "variant,features,bin,rows,predicted,observed"
 #define RESULTS_LATENCY_COLUMNS                                                                              \
     "variant,features,precision,store,candidates,threads,load,percentile,rt_us,offered_qps"
 /* recall against the exact result; hr, ndcg, click_recall against the held-out clicks, exact_* of the exact result. */

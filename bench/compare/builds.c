@@ -63,6 +63,13 @@ static int run_program(const char *const *argv, struct err *e) {
                    WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
+/* An earlier comparison's results: they may be another experiment's. */
+static int forget(const char *dir, struct err *e) {
+    char manifest[1060];
+    TRY(file_join(manifest, sizeof manifest, dir, "manifest.json", e));
+    return file_exists(manifest) ? file_remove_tree(dir, e) : 0;
+}
+
 /* What it measures alone is not used; a few requests, so that compute.csv has its counts. */
 static int train(const struct builds_task *t, int side, char dir[1024], struct err *e) {
     struct command c;
@@ -72,6 +79,7 @@ static int train(const struct builds_task *t, int side, char dir[1024], struct e
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) add(&c, more[i]);
     if (t->instructions && instructions_possible()) add(&c, "--instructions");
     snprintf(dir, 1024, "%s", c.dir);
+    TRY(forget(dir, e));
     progress_note("%s: training", t->program[side]);
     return run_program(c.argv, e);
 }

@@ -4,17 +4,26 @@
 #include "bench/report/svg.h"
 #include <string.h>
 
-extern const struct section section_tradeoff, section_selection, section_quality, section_differences,
-    section_calibration, section_latency, section_load, section_cascade, section_retrieval, section_training,
-    section_manifest;
+/* clang-format off: both lists, one a line, in the page's order */
+extern const struct section section_tradeoff;
+extern const struct section section_selection;
+extern const struct section section_quality;
+extern const struct section section_differences;
+extern const struct section section_slices;
+extern const struct section section_calibration;
+extern const struct section section_latency;
+extern const struct section section_load;
+extern const struct section section_cascade;
+extern const struct section section_retrieval;
+extern const struct section section_training;
+extern const struct section section_manifest;
 
-/* One a line, so that a new one is a line of its own. */
-/* clang-format off */
 const struct section *const sections[] = {
     &section_tradeoff,
     &section_selection,
     &section_quality,
     &section_differences,
+    &section_slices,
     &section_calibration,
     &section_latency,
     &section_load,

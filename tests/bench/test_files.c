@@ -1,0 +1,129 @@
+/* The result files seen from outside: other programs read them, docs/results.md describes them, NumPy agrees with them. */
+#include "base/file.h"
+#include "bench/results.h"
+#include "tests/bench/results.h"
+#include "tests/bench/scratch.h"
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct scratch s;
+static void setup(void) { scratch_make(&s); }
+static void teardown(void) { scratch_remove(&s); }
+TestSuite(files, .init = setup, .fini = teardown);
+
+static void run_small(void) {
+    scratch_write(&s, "small.yaml",
+                  small_experiment(
+                      &s, 3000,
+                      "variants: [dssm: {dim: 4, hidden: [8]}, mlp: {dim: 4, hidden: [8]}]\nseeds: [1, 2]\n"
+                      "train: {epochs: 2}\nmeasure: {candidates: [30], requests: 400, min_seconds: 0}\n"));
+    struct ran r = prerank(&s, "run %s/small.yaml --out %s/out --quiet", s.dir, s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+}
+
+static int python(const char *format) {
+    char command[1024];
+    snprintf(command, sizeof command, format, s.dir, s.dir);
+    return system(command);
+}
+
+Test(files, slices_and_calibration_equal_numpy_and_scikit_learn) {
+    run_small();
+    cr_expect_eq(python("/usr/bin/python3 tests/bench/check_slices.py %s/out %s/data"), 0);
+}
+
+/* Exit code 77: the reader is not installed. */
+static void reads(const char *what, const char *format) {
+    int status = python(format) >> 8;
+    if (status == 77)
+        cr_skip_test("skipped: %s is not installed", what);
+    else
+        cr_expect_eq(status, 0, "%s", what);
+}
+
+Test(files, every_table_loads_with_one_line_of_pandas) {
+    run_small();
+    reads("pandas (Debian: python3-pandas)",
+          "/usr/bin/python3 -c 'import importlib.util as u, sys; u.find_spec(\"pandas\") or sys.exit(77)\n"
+          "import glob\nimport pandas as pd\n"
+          "n = 0\n"
+          "for path in glob.glob(\"%s/out/*.csv\") + glob.glob(\"%s/out/predictions/*.csv\"):\n"
+          "    t = pd.read_csv(path)\n"
+          "    n += 1\n"
+          "    assert list(t.columns) == open(path).readline().strip().split(\",\"), path\n"
+          "    assert not isinstance(t.index, pd.MultiIndex), path\n"
+          "    assert len(t) or path.endswith((\"cascade.csv\", \"differences.csv\")), path\n"
+          "    for c in t.columns:\n"
+          "        number = c.startswith((\"gauc\", \"p50\", \"p99\", \"qps\", \"score\", \"rt_us\"))\n"
+          "        assert not number or t[c].dtype.kind in \"fi\", (path, c, t[c].dtype)\n"
+          "assert n >= 9, n'");
+}
+
+Test(files, every_table_loads_with_one_line_of_r) {
+    run_small();
+    reads("R (Debian: r-base-core)",
+          "command -v Rscript >/dev/null || exit 77; Rscript -e 'files <- c(Sys.glob(\"%s/out/*.csv\"), "
+          "Sys.glob(\"%s/out/predictions/*.csv\")); stopifnot(length(files) >= 9); for (f in files) { t <- "
+          "read.csv(f); "
+          "stopifnot(identical(names(t), strsplit(readLines(f, 1), \",\")[[1]])); if (\"gauc\" %%in%% "
+          "names(t)) "
+          "stopifnot(is.numeric(t$gauc)) }'");
+}
+
+/* "`col`" or "| col |" or ", col," in docs/results.md: as a word of its own. */
+static bool is_word(const char *text, const char *word, size_t n) {
+    for (const char *p = text; (p = strstr(p, word)); p++) {
+        const char after = p[n];
+        bool begins = p == text || strchr(" |`,(\n", p[-1]), ends = strchr(" |`,):;.\n", after) && after;
+        if (begins && ends) return true;
+    }
+    return false;
+}
+
+Test(files, every_column_is_documented) {
+    char *header, *docs, *line;
+    size_t n;
+    int columns = 0;
+    struct err e = ERR_INIT;
+    cr_assert_eq(file_read_text("bench/results.h", &header, &n, &e), 0, "%s", e.msg);
+    cr_assert_eq(file_read_text("docs/results.md", &docs, &n, &e), 0, "%s", e.msg);
+    for (line = strstr(header, "#define RESULTS_"); line; line = strstr(line + 1, "#define RESULTS_")) {
+        char all[4096] = "";
+        const char *end = strstr(line, "\n#"), *stop = strstr(line, "\n/*");
+        if (stop && stop < end) end = stop;
+        bool inside = false;
+        size_t m = 0;
+        for (const char *p = line; p < end && m < sizeof all - 1; p++) {
+            if (*p == '"')
+                inside = !inside;
+            else if (inside)
+                all[m++] = *p;
+        }
+        all[m] = '\0';
+        for (char *c = strtok(all, ","); c; c = strtok(NULL, ","), columns++)
+            cr_expect(is_word(docs, c, strlen(c)), "docs/results.md does not say what %s is (%.40s)", c,
+                      line + 8);
+    }
+    cr_expect_gt(columns, 100, "%d", columns);
+    mem_free(header);
+    mem_free(docs);
+}
+
+Test(files, the_page_in_a_browser) {
+    results_fixture(&s);
+    struct ran r = prerank(&s, "report %s", s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    char command[512], line[512], last[512] = "";
+    snprintf(command, sizeof command, "tests/bench/report_browser.sh %s/report.html 2>&1", s.dir);
+    FILE *p = popen(command, "r");
+    cr_assert(p);
+    while (fgets(line, sizeof line, p)) {
+        fprintf(stderr, "%s", line);
+        snprintf(last, sizeof last, "%s", line);
+    }
+    int status = pclose(p);
+    if (!strncmp(last, "skipped", 7)) cr_skip_test("%s", last);
+    cr_expect_eq(status, 0, "%s", last);
+}
