@@ -132,7 +132,7 @@ static int plan(struct sweep *s, struct err *e) {
     TRY(features_of_dataset(s->ds, &s->arena, &all, e));
     size_t models = (size_t)s->x->n_variants * (size_t)s->x->n_subsets;
     bool *keep = arena_alloc(&s->arena, (size_t)all.n + 1);
-    size_t teachers = (size_t)(s->x->n_variants + s->x->n_teachers);
+    size_t teachers = (size_t)s->x->n_variants + (size_t)s->x->n_teachers;
     s->model = arena_alloc(&s->arena, (models + teachers) * sizeof *s->model);
     if (!keep || !s->model) return err_nomem(e, models * sizeof *s->model);
     for (int v = 0; v < s->x->n_variants; v++)

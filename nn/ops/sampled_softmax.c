@@ -94,7 +94,7 @@ static struct pool_of_items places(const struct op_ctx *c) {
     struct pool_of_items p = {.d = (size_t)c->node->attr_i[0]};
     size_t items = c->rows * sets(c->node);
     p.row = c->work;
-    p.item = (float *)(p.row + c->rows);
+    p.item = (void *)(p.row + c->rows);
     p.shift = p.item + items;
     p.u = p.shift + items;
     p.u_grad = p.u + c->rows * p.d;
