@@ -43,12 +43,17 @@ static int decide(const struct usable *u, int64_t limit) {
     return stat_binomial_side(late_share(&u->run, u->skip, limit) * alone, alone, usable_share, confidence);
 }
 
+/* Of the time; not above 0: the queue grows without end. */
+static double idle_share(const struct usable *u, double rate) {
+    double work = 0;
+    for (size_t i = 0; i < u->run.n; i++) work += (double)u->run.service[i] * 1e-9;
+    return 1 - rate * work / (double)u->run.n;
+}
+
 /* A queue that began empty forgets that within some 1 / (1 - utilisation)^2 requests (Odoni & Roth 1983, Operations Research 31,
  * 432-455): before it has done so many times over, few late responses say little. */
 static bool settled(const struct usable *u, double rate) {
-    double work = 0;
-    for (size_t i = 0; i < u->run.n; i++) work += (double)u->run.service[i] * 1e-9;
-    double idle = 1 - rate * work / (double)u->run.n;
+    double idle = idle_share(u, rate);
     return idle > 0 && (double)u->run.n * idle * idle >= 20;
 }
 
@@ -73,7 +78,8 @@ static int probe(struct search *s, double rate, bool whole, bool *within) {
     }
     *s->number += u->run.n;
     int side = decide(u, s->o->limit_ns);
-    *within = side ? side < 0 : late_share(&u->run, u->skip, s->o->limit_ns) <= usable_share;
+    *within = (side ? side < 0 : late_share(&u->run, u->skip, s->o->limit_ns) <= usable_share) &&
+              idle_share(u, rate) > 0; /* a short probe may end before the limit is reached */
     return 0;
 }
 

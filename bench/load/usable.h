@@ -10,7 +10,8 @@
  * long as it takes to decide by exact binomial tests at 99.9 %, looked at after 512, 768, 1152, ... requests (each time
  * half as many again), at most `seconds`. Responses behind one another are late together, so what counts is not n but n
  * over the variance inflation of the late ones between 32 blocks of the probe, at least 1. A probe that is undecided at
- * its end is decided by its share, and none passes before its queue has had time to fill. Each probe begins with an empty queue; its first tenth is answered and not counted.
+ * its end is decided by its share, and none passes before its queue has had time to fill,
+ * nor when there is more work than time. Each probe begins with an empty queue; its first tenth is answered and not counted.
  *
  * Rates: from half of what a closed loop reaches, doubled while a probe passes (halved, when even the first fails, as long as a probe has 100 requests), then
  * bisected until the passing and the failing rate are `tolerance` apart. Then both are repeated with other schedules for

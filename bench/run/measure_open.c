@@ -68,7 +68,8 @@ static int usable(struct loads *l, struct point *p, const struct load_server *se
     struct measured *r = measured_add(l->out, p, "usable", l->e);
     int rc = r ? take(r, &u.run, u.skip, &u.summary, l->e) : ERR_INPUT;
     if (r) {
-        r->offered_qps = r->qps = u.qps;
+        r->qps = u.qps;
+        r->offered_qps = u.schedule.rate;
         r->limit_us = l->o->limit_ms * 1e3;
         r->verdict = u.verdict;
     }

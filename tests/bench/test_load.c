@@ -238,6 +238,18 @@ Test(usable, is_nothing_when_no_rate_keeps_to_the_limit) {
     usable_release(&u);
 }
 
+Test(usable, is_below_what_the_server_can_do_however_short_a_probe) {
+    struct queue q;
+    struct usable u;
+    uint64_t number = 0;
+    queue_make(&q);
+    const struct usable_options o = {
+        .limit_ns = 10000 * (int64_t)SERVICE, .seconds = .1, .tolerance = .01, .seed = 5};
+    cr_assert_eq(usable_find(&q.server, &q.clock, &o, SERVICE, &number, &u, NULL), 0);
+    cr_expect(u.qps * SERVICE / 1e9 < 1 && u.qps * SERVICE / 1e9 > .9, "%g", u.qps * SERVICE / 1e9);
+    usable_release(&u);
+}
+
 Test(usable, does_not_take_a_burst_for_many_independent_responses) {
     enum { N = 3200 };
     static int64_t latency[N];
