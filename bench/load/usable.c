@@ -126,7 +126,7 @@ static int confirm(struct search *s, double *pass, double *fail) {
     for (int i = 0; i < REPEATS; i++) {
         step *= 2;
         TRY(probe(s, *fail, true, &within));
-        if (decide(s->u, s->o->limit_ns) < 0) {
+        if (within && decide(s->u, s->o->limit_ns) < 0) {
             *pass = *fail;
             *fail *= 1 + step;
             continue;
