@@ -30,7 +30,7 @@ PROGRAM  := $(BUILD)/prerank
 # one test program a module: tests/<module>/*.c with tests/support/*.c
 TESTS    := $(foreach m,$(MODULES),$(if $(wildcard tests/$(m)/*.c),$(BUILD)/tests/$(m)))
 
-.PHONY: all run data test run-tests bench bench-train bench-variants bench-score bench-scale bench-load lint clean help
+.PHONY: all run data test run-tests bench bench-train bench-variants bench-score bench-scale bench-load bench-towers lint clean help
 all: $(PROGRAM)
 
 help: ## this list
@@ -112,6 +112,9 @@ bench-score: $(BUILD)/perf_score
 
 bench-load: $(BUILD)/perf_load ## the load generator against the theory of queues, on the real clock (2 minutes; a quiet machine)
 	@$(BUILD)/perf_load
+
+bench-towers: $(BUILD)/perf_towers ## two towers: scoring against random reads of memory, exact search against FAISS
+	@$(BUILD)/perf_towers $(TOWERS)
 
 bench-scale: $(PROGRAM) ## time per row and memory from 1 M to 100 M rows (some minutes, 15 GB of disk)
 	@bench/perf/scale.sh

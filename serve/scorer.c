@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "nn/dots.h"
 #include "nn/op.h"
 #include "nn/vec.h"
 #include "serve/scorer_own.h"
@@ -156,6 +157,13 @@ static int make_store(struct scorer *s, struct err *e) {
     return 0;
 }
 
+/* Without `fuse`, and for reference, two towers run op by op as well. */
+static void find_dots(struct scorer *s) {
+    struct err why = ERR_INIT;
+    s->isa = isa_limit(isa_best(), s->o.isa);
+    s->dots = s->o.fuse && !s->fused && s->store && !scorer_towers(s, &s->towers, &why);
+}
+
 int scorer_create(const struct graph *g, const struct serving_data *data, const struct scorer_options *o,
                   struct pool *pool, struct scorer **out, struct err *e) {
     *out = NULL;
@@ -172,6 +180,7 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
     if (!rc) rc = make_pair_columns(s, e);
     if (!rc) rc = make_store(s, e);
     if (!rc) rc = scorer_fuse(s, e);
+    if (!rc) find_dots(s);
     if (!rc && !(s->worker = mem_calloc((size_t)s->n_workers, sizeof *s->worker)))
         rc = err_nomem(e, sizeof *s->worker);
     for (int i = 0; i < s->n_workers && !rc; i++) rc = make_worker(s, &s->worker[i], e);
@@ -236,11 +245,29 @@ int scorer_pair_values(struct scorer *s, const char *name, size_t first, size_t 
     return s->data.pair(s->data.self, name, r->user, r->items + first, n, ids, e);
 }
 
+/* One sweep: records as the store has them, no copy of those in memory. */
+static void dots_block(struct scorer *s, size_t first, size_t n) {
+    size_t dim = s->towers.dim;
+    const float *user = exec_value(s->user, s->cut.user_node[0]).p;
+    float scale = (float)s->towers.scale, bias = (float)s->towers.bias, *score = s->score + first;
+    if (s->fetch)
+        dots_rows(dim, user, s->fetched + first * dim, n, s->isa, score);
+    else
+        dots_gather(dim, user, s->towers.items, s->r->items + first, n, s->isa, score);
+    for (size_t i = 0; i < n; i++) score[i] = scale * score[i] + bias;
+    for (size_t i = 0; i < n && s->fetch; i++)
+        if (!s->found[first + i]) score[i] = -INFINITY;
+}
+
 static int score_block(struct scorer *s, int worker, size_t first, size_t n, struct err *e) {
     const struct request *r = s->r;
     struct worker *w = &s->worker[worker];
     if (s->fetch && store_is_local(s->store)) TRY(fetch(s, worker, first, n, e));
     if (s->fused) return scorer_fused_block(s, worker, first, n, e);
+    if (s->dots) {
+        dots_block(s, first, n);
+        return 0;
+    }
     for (int k = 0; k < s->n_pair; k++) {
         uint32_t *ids = w->ids + (size_t)k * s->block;
         if (r->pair_ids)
@@ -282,11 +309,30 @@ int scorer_user_stage(struct scorer *s, uint32_t user, uint64_t moment, struct e
     return 0;
 }
 
+/* Candidates of a block: for inner products, some pieces a thread, since each begins by waiting for its first
+ * records. */
+static size_t block_size(const struct scorer *s, size_t n) {
+    if (s->fused) return scorer_fused_block_size(s, n);
+    if (!s->dots || s->o.block) return s->block;
+    size_t parts = 4 * (size_t)s->n_workers, block = (n / parts + 15) / 16 * 16;
+    return block < 256 ? 256 : block;
+}
+
+KERNEL static uint32_t largest(const uint32_t *v, size_t n) {
+    uint32_t most = 0;
+    for (size_t i = 0; i < n; i++) most = v[i] > most ? v[i] : most;
+    return most;
+}
+
+static int no_such_item(const struct scorer *s, const struct request *r, struct err *e) {
+    size_t i = 0;
+    while (r->items[i] < s->data.n_items) i++;
+    return err_set(e, ERR_INPUT, "candidate %zu is item %u, but there are only %u items", i, r->items[i],
+                   s->data.n_items);
+}
+
 int scorer_score(struct scorer *s, const struct request *r, float *score, struct err *e) {
-    for (size_t i = 0; i < r->n; i++)
-        if (r->items[i] >= s->data.n_items)
-            return err_set(e, ERR_INPUT, "candidate %zu is item %u, but there are only %u items", i,
-                           r->items[i], s->data.n_items);
+    if (r->n && largest(r->items, r->n) >= s->data.n_items) return no_such_item(s, r, e);
     if (r->moment && (!s->data.user_at || !s->data.pair_at))
         return err_set(e, ERR_INPUT, "a request has a moment, but there are no features of that time");
     s->r = r;
@@ -296,7 +342,7 @@ int scorer_score(struct scorer *s, const struct request *r, float *score, struct
     if (s->fetch) TRY(reserve(s, r->n, e));
     if (s->fetch && !store_is_local(s->store)) TRY(fetch(s, 0, 0, r->n, e));
     TRY(scorer_user_stage(s, r->user, r->moment, e));
-    s->now = s->fused ? scorer_fused_block_size(s, r->n) : s->block;
+    s->now = block_size(s, r->n);
     int blocks = (int)((r->n + s->now - 1) / s->now);
     pool_run(blocks > 1 ? s->pool : NULL, blocks, score_task, s);
     if (s->failed) {

@@ -62,7 +62,8 @@ struct scorer;
 struct scorer_options {
     struct pass_options passes; /* default (zeroed): see scorer_defaults() */
     size_t block;               /* candidates per block: they share the cache; 0: the scorer's choice */
-    /* Run the pair stage by the fused engine (nn/fused/fused.h) where it has that shape; op by op otherwise. */
+    /* Run the pair stage by the fused engine (nn/fused/fused.h) where it has that shape, and two towers in fp32 in one
+     * sweep over the records (nn/dots.h); op by op otherwise. */
     bool fuse;
     /* Of item records, tables, weights and activations of the pair stage; the user stage is fp32. Lower ones take the
      * fused engine: models of another shape are refused. Records that a store keeps outside of memory stay fp32. */

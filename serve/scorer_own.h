@@ -34,6 +34,9 @@ struct scorer {
     int *user_at;               /* fused: k-th value of its sum -> k-th frontier value of the user stage */
     size_t block;               /* most candidates of a block, that workers have room for */
     size_t now;                 /* candidates of a block of the request under way */
+    bool dots; /* the pair stage is one inner product with the record, in fp32: by nn/dots.h */
+    struct scorer_towers towers;
+    enum isa isa; /* of the processor, within o.isa */
     struct worker *worker;
     int n_workers;
     const char **pair_column; /* NULL-ended */

@@ -1,5 +1,6 @@
-/* The k best of n by a heap that holds the worst of them on top: one comparison for most candidates, no full
- * sort. */
+/* The k best of n by a heap that holds the worst of them on top: one comparison for most candidates, sixteen at a
+ * time, no full sort. */
+#include "nn/vec.h"
 #include "serve/scorer.h"
 
 /* Is candidate a worse than b? Ties: the later position is worse, so the order is total. */
@@ -20,16 +21,25 @@ static void sift_down(const float *score, uint32_t *heap, size_t n, size_t i) {
     }
 }
 
+enum { AT_ONCE = 16 };
+
+KERNEL static bool any_better(const float *score, float worst) {
+    int better = 0;
+    for (int i = 0; i < AT_ONCE; i++) better |= score[i] > worst;
+    return better;
+}
+
 size_t scorer_top(const float *score, size_t n, size_t k, uint32_t *order) {
     if (k > n) k = n;
     if (!k) return 0;
     for (size_t i = 0; i < k; i++) order[i] = (uint32_t)i;
     for (size_t i = k / 2; i-- > 0;) sift_down(score, order, k, i);
-    for (size_t i = k; i < n; i++)
-        if (worse(score, order[0], (uint32_t)i)) {
-            order[0] = (uint32_t)i;
-            sift_down(score, order, k, 0);
-        }
+    for (size_t i = k; i < n; i++) {
+        while (i + AT_ONCE <= n && !any_better(score + i, score[order[0]])) i += AT_ONCE;
+        if (i >= n || !worse(score, order[0], (uint32_t)i)) continue;
+        order[0] = (uint32_t)i;
+        sift_down(score, order, k, 0);
+    }
     for (size_t left = k; left-- > 1;) { /* the worst goes to the end, again and again */
         uint32_t t = order[0];
         order[0] = order[left];

@@ -79,6 +79,8 @@ static const struct {
     {"cold", "{dim: 8, hidden: [24, 40], linear_log: true}"},
     {"cold", "{dim: 8, hidden: [40, 24], batch_norm: true}"},
     {"dssm", "{dim: 8, hidden: [24, 12]}"},
+    {"dssm", "{dim: 8, hidden: [24, 32]}"},
+    {"dssm", "{dim: 8, hidden: [24, 48], normalize: true, temperature: 0.1}"},
     {"dssm", "{dim: 8, hidden: [24, 100], normalize: true, temperature: 0.05}"},
     {"parallel", "{dim: 8, hidden: [24], d: 12}"},
     {"dat", "{dim: 8, hidden: [24, 12]}"},
@@ -131,6 +133,25 @@ Test(scorer_fused, any_number_of_candidates_and_threads_gives_the_same_scores_to
                 cr_expect_arr_eq(got, whole, n * sizeof *got, "%s, %zu candidates, %d threads",
                                  precision_names[p], n, threads);
                 cr_expect_arr_eq(got + n, whole + 1500, n * sizeof *got);
+            }
+    }
+    graph_release(&g);
+}
+
+Test(scorer_fused, two_towers_give_the_same_scores_to_the_bit_for_any_number_of_candidates_and_threads) {
+    static const size_t counts[] = {1, 15, 16, 17, 255, 256, 257, 700, 1500};
+    static float whole[3000], got[3000];
+    struct graph g;
+    toy_model("dssm", "{hidden: [24, 32]}", &g);
+    for (enum isa isa = ISA_PORTABLE; isa <= isa_best(); isa++) {
+        struct scorer_options o = options(PRECISION_FP32, isa);
+        scores(&g, &o, 1, 1500, whole);
+        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+            for (int threads = 1; threads <= 3; threads++) {
+                scores(&g, &o, threads, counts[k], got);
+                cr_expect_arr_eq(got, whole, counts[k] * sizeof *got, "%zu candidates, %d threads", counts[k],
+                                 threads);
+                cr_expect_arr_eq(got + counts[k], whole + 1500, counts[k] * sizeof *got);
             }
     }
     graph_release(&g);

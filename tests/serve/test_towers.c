@@ -1,66 +1,87 @@
-/* "Each is a two-tower variant", literally: whatever channels of `parallel` are chosen, serving is one inner product of a
- * user's and an item's vector, and it gives the training graph's logit. */
-#include "tests/support/models.h"
+/* The two towers' own paths: scores equal to those of the pair stage op by op, the exact best of all items. */
+#include "base/mem.h"
+#include "base/rng.h"
+#include "serve/towers.h"
 #include "tests/support/toy.h"
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-static struct toy toy;
+/* ---- exact search ---- */
 
-/* Width of each channel's vector with the options of toy_channels(): mlp, dcn and cin d = 5; fm dim + 2; ffm 4 x 2 fields of 2.
- */
-static size_t width(int mask) {
-    static const size_t of[] = {5, 5, 6, 4 * 2 * 2, 5};
-    size_t sum = 0;
-    for (int c = 0; c < 5; c++) sum += mask >> c & 1 ? of[c] : 0;
-    return sum;
+static uint32_t items[400];
+static float scores[400];
+
+/* Orders as it should be found: the highest first, equal ones by number. */
+static const float *by_score;
+static int better(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    if (by_score[x] != by_score[y]) return by_score[x] < by_score[y] ? 1 : -1;
+    return (x > y) - (x < y);
 }
 
-static void expect_towers(const char *variant, const char *options, size_t dim) {
-    struct graph g;
+/* Items around whole numbers, so that many tie. */
+static void search(uint32_t n, size_t dim, uint32_t first, size_t k, int threads, bool ties) {
     struct err e = ERR_INIT;
-    struct scorer *s;
-    struct scorer_towers t;
-    struct scorer_options o = scorer_defaults();
-    struct serving_data data = toy_serving(&toy);
-    uint32_t all[TOY_ITEMS];
-    float expect[TOY_ITEMS], user[512];
-    double worst = 0, largest = 0;
-    for (uint32_t i = 0; i < TOY_ITEMS; i++) all[i] = i;
-    toy_model(variant, options, &g);
-    cr_assert_eq(scorer_create(&g, &data, &o, NULL, &s, &e), 0, "%s %s: %s", variant, options, e.msg);
-    cr_assert_eq(scorer_towers(s, &t, &e), 0, "%s %s: %s", variant, options, e.msg);
-    if (dim) cr_expect_eq(t.dim, dim, "%s: vectors of %zu, not %zu", options, t.dim, dim);
-    cr_assert(t.dim <= 512 && t.scale > 0);
-    for (uint32_t u = 0; u < TOY_USERS; u += 4) {
-        toy_training_scores(&g, &toy, u, all, TOY_ITEMS, expect);
-        cr_assert_eq(scorer_user_vector(s, u, user, &e), 0, "%s", e.msg);
-        for (size_t i = 0; i < TOY_ITEMS; i++) {
-            double dot = 0;
-            for (size_t k = 0; k < t.dim; k++) dot += (double)user[k] * (double)t.items[i * t.dim + k];
-            worst = fmax(worst, fabs(t.scale * dot + t.bias - (double)expect[i]));
-            largest = fmax(largest, fabs((double)expect[i]));
+    struct rng r = rng_init(n, k);
+    struct pool *pool;
+    struct towers_search *q;
+    float *table = mem_alloc((size_t)n * dim * sizeof *table), *score = mem_alloc(n * sizeof *score),
+          user[64];
+    uint32_t *order = mem_alloc(n * sizeof *order);
+    for (size_t i = 0; i < n * dim; i++) table[i] = ties ? (float)rng_below(&r, 3) : (float)rng_normal(&r);
+    for (size_t c = 0; c < dim; c++) user[c] = ties ? 1 : (float)rng_normal(&r);
+    for (uint32_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (size_t c = 0; c < dim; c++) sum += (double)user[c] * (double)table[i * dim + c];
+        score[i] = (float)sum;
+        order[i] = i;
+    }
+    by_score = score;
+    qsort(order + first, n - first, sizeof *order, better);
+    struct scorer_towers t = {.dim = dim, .scale = 1, .n_items = n, .items = table};
+    cr_assert_eq(pool_create(threads, &pool, &e), 0, "%s", e.msg);
+    cr_assert_eq(towers_search_create(&t, first, k, pool, &q, &e), 0, "%s", e.msg);
+    for (int again = 0; again < 2; again++) {
+        size_t got = towers_search(q, user, items, scores), want = n - first < k ? n - first : k;
+        cr_assert_eq(got, want);
+        for (size_t i = 0; i < got; i++) {
+            cr_assert_eq(items[i], order[first + i], "%u items, place %zu: %u, not %u", n, i, items[i],
+                         order[first + i]);
+            cr_assert_float_eq(scores[i], score[items[i]], 1e-4);
         }
     }
-    cr_assert_gt(largest, 0.01);
-    cr_expect_lt(worst / largest, 1e-5, "%s %s: %g", variant, options, worst / largest);
-    scorer_free(s);
-    graph_release(&g);
+    towers_search_free(q);
+    pool_free(pool);
+    mem_free(table), mem_free(score), mem_free(order);
 }
 
-Test(towers, any_subset_of_the_channels_of_parallel_is_one_inner_product) {
-    toy_init(&toy);
-    for (int mask = 1; mask < TOY_CHANNEL_SETS; mask++)
-        for (int reversed = 0; reversed < 2; reversed++) {
-            char options[128];
-            toy_channels(mask, reversed, options);
-            expect_towers("parallel", options, width(mask));
-        }
+Test(towers, the_exact_best_of_all_items_are_found_by_any_number_of_threads) {
+    for (int threads = 1; threads <= 3; threads += 2) {
+        search(100000, 32, 0, 100, threads, false);
+        search(100000, 16, 1, 100, threads, true); /* a few scores, shared by thousands */
+        search(20000, 7, 1, 1, threads, true);
+        search(300, 32, 1, 400, threads, false); /* fewer than asked for */
+        search(2, 32, 1, 10, threads, false);
+    }
 }
 
-Test(towers, every_two_tower_variant_is_one_inner_product) {
-    toy_init(&toy);
-    for (const struct toy_variant *m = toy_variants; m->variant; m++)
-        if (m->towers) expect_towers(m->variant, m->options, 0);
+Test(towers, searches_that_cannot_be_are_refused) {
+    struct err e = ERR_INIT;
+    struct towers_search *q;
+    float table[8] = {0};
+    struct scorer_towers t = {.dim = 4, .scale = 1, .n_items = 2};
+    cr_expect_eq(towers_search_create(&t, 0, 1, NULL, &q, &e), ERR_INPUT);
+    cr_expect(strstr(e.msg, "in memory"), "%s", e.msg);
+    t.items = table;
+    cr_expect_eq(towers_search_create(&t, 2, 1, NULL, &q, &e), ERR_INPUT);
+    cr_expect_eq(towers_search_create(&t, 0, 0, NULL, &q, &e), ERR_INPUT);
+    towers_search_free(NULL);
+    for (unsigned long long n = 1; n < 4; n++) {
+        mem_fail_after(n);
+        cr_expect_neq(towers_search_create(&t, 0, 1, NULL, &q, &e), 0);
+        cr_expect_null(q);
+        mem_fail_after(0);
+    }
 }

@@ -1,0 +1,23 @@
+/* dots.h: the inner products of one vector with many rows of a table, picked by number or one after the other: the
+ * pair stage of a two-tower model.
+ *
+ *     enum isa isa = isa_best();                                       once: asking takes a while
+ *     dots_gather(32, user, items, ids, 1000, isa, score);             rows ids[0], ids[1], ...
+ *     dots_rows(32, user, items, 1000, isa, score);                    rows 0, 1, ...
+ *
+ * Each product is vec_dot()'s, to the bit, for any instructions: sixteen lanes, added in the same order. Rows of
+ * a multiple of 16 floats have a kernel that computes sixteen products at once (AVX-512); picked rows are asked of
+ * memory some groups ahead, since a single row is far less than what a memory access takes.
+ */
+#ifndef PRERANK_NN_DOTS_H
+#define PRERANK_NN_DOTS_H
+#include "nn/fused/isa.h"
+#include <stddef.h>
+#include <stdint.h>
+
+/* table[..][dim] without gaps; out[n] */
+void dots_gather(size_t dim, const float *x, const float *table, const uint32_t *ids, size_t n, enum isa isa,
+                 float *out);
+void dots_rows(size_t dim, const float *x, const float *rows, size_t n, enum isa isa, float *out);
+
+#endif

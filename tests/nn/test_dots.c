@@ -1,0 +1,51 @@
+/* Many inner products at once against one at a time: equal to the bit, for any instructions, dimension and number of rows. */
+#include "base/mem.h"
+#include "base/rng.h"
+#include "nn/dots.h"
+#include "nn/vec.h"
+#include <criterion/criterion.h>
+#include <string.h>
+
+enum { ROWS = 300, MOST = 80 };
+
+static void draw(struct rng *r, float *v, size_t n) {
+    for (size_t i = 0; i < n; i++) v[i] = (float)rng_normal(r);
+}
+
+static void check(size_t dim, size_t n, enum isa isa) {
+    struct rng r = rng_init(dim, n);
+    float *table = mem_alloc(ROWS * dim * sizeof *table), *x = mem_alloc(dim * sizeof *x), out[ROWS + 1];
+    uint32_t ids[ROWS];
+    cr_assert(table && x);
+    draw(&r, table, ROWS * dim);
+    draw(&r, x, dim);
+    for (size_t i = 0; i < n; i++) ids[i] = (uint32_t)rng_below(&r, ROWS);
+    for (int gather = 0; gather < 2; gather++) {
+        memset(out, 0x7f, sizeof out);
+        float untouched = out[n];
+        if (gather)
+            dots_gather(dim, x, table, ids, n, isa, out);
+        else
+            dots_rows(dim, x, table, n, isa, out);
+        for (size_t i = 0; i < n; i++) {
+            const float *row = table + (gather ? ids[i] : i) * dim;
+            double want = 0;
+            for (size_t c = 0; c < dim; c++) want += (double)x[c] * (double)row[c];
+            cr_assert_float_eq(out[i], want, 1e-4, "dim %zu, row %zu of %zu: %g, not %g", dim, i, n,
+                               (double)out[i], want);
+            float one = vec_dot(dim, row, x);
+            cr_assert_eq(memcmp(&one, &out[i], sizeof one), 0, "dim %zu, row %zu of %zu", dim, i, n);
+        }
+        cr_assert_eq(memcmp(&untouched, &out[n], sizeof untouched), 0, "wrote behind the end");
+    }
+    mem_free(table);
+    mem_free(x);
+}
+
+Test(dots, equal_single_products_to_the_bit) {
+    static const size_t dims[] = {1, 3, 16, 17, 32, 48, 64, MOST},
+                        counts[] = {0, 1, 15, 16, 17, 33, 64, 255, ROWS};
+    for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
+            for (int best = 0; best < 2; best++) check(dims[d], counts[c], best ? isa_best() : ISA_PORTABLE);
+}
