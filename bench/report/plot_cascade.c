@@ -106,7 +106,7 @@ static void draw(const struct study *s, const struct cascade_table *c, bool cost
     struct panel p = {.out = &l->script,
                       .w = l->w,
                       .h = l->h,
-                      .right = l->w - 12,
+                      .right = l->w - 26, /* half of the last tick's label */
                       .top = 34 + 18 * rows,
                       .bottom = l->h - 46};
     scales(c, cost, &p);
