@@ -83,7 +83,7 @@ static void draw(const struct series_plot *s, struct layout *l, bool narrow) {
     l->w = narrow ? 360 : 520;
     double top = 34 + 18 * plot_legend(NULL, item, (size_t)s->n, 4, l->w - 8, 0);
     double height = s->diagonal ? (narrow ? 300 : 360) : (narrow ? 200 : 240);
-    l->h = top + height + 56;
+    l->h = top + height + 46;
     struct panel p = {.out = &l->script,
                       .w = l->w,
                       .h = l->h,
@@ -105,7 +105,7 @@ static void draw(const struct series_plot *s, struct layout *l, bool narrow) {
     panel_axes(&p, &x, &y);
     plot_legend(&p, item, (size_t)s->n, 4, l->w - 8, 10);
     panel_text(&p, 4, top - 14, (struct pen){.colour = "muted", .align = -1}, s->y_label);
-    panel_text(&p, p.right, l->h - 14, (struct pen){.colour = "muted", .align = 1}, s->x_label);
+    panel_text(&p, p.right, l->h - 8, (struct pen){.colour = "muted", .align = 1}, s->x_label);
     if (s->diagonal)
         panel_line(&p, panel_px(&p, p.x.lo), panel_py(&p, p.y.lo), panel_px(&p, p.x.hi), panel_py(&p, p.y.hi),
                    "front", 1);

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Opens report.html in headless Chromium, light and dark, wide and narrow: no message on the console, nothing wider than
-# the window, every name inside its picture, sorting works and says so to a screen reader. Not part of `make test`: it needs Chromium.
+# Opens report.html in headless Chromium, light and dark, wide, narrow and as on paper: no message on the console, nothing
+# wider than the window or the sheet, nothing that moves after the page has come, every picture there and every name inside
+# its picture, sorting works and says so to a screen reader. tests/bench/test_files.c runs it.
 #
 #     tests/bench/report_browser.sh [report.html]       without one: made from tests/fixtures/tradeoff by build/prerank
 #
@@ -25,9 +26,13 @@ fi
 cat > "$work/check.html" <<'EOF'
 <script>
 'use strict';
-{
+let moved = 0; // before the tables are sorted, which moves rows
+new PerformanceObserver(list => { for (const x of list.getEntries()) moved += x.value; })
+  .observe({type: 'layout-shift', buffered: true});
+setTimeout(() => {
   const wrong = [];
   const say = (what, good) => { if (!good) wrong.push(what); };
+  say('the layout moved: ' + moved, moved < 0.001);
   const root = document.documentElement;
   say('the page is wider than the window: ' + root.scrollWidth + ' > ' + innerWidth, root.scrollWidth <= innerWidth);
   const shown = [...document.querySelectorAll('svg.plot')].filter(p => p.getBoundingClientRect().width > 0);
@@ -52,8 +57,12 @@ cat > "$work/check.html" <<'EOF'
     say('rows got lost', before === table.tBodies[0].rows.length);
     say('aria-sort on one column only', table.querySelectorAll('th[aria-sort=ascending],th[aria-sort=descending]').length === 1);
   }
+  say('a reference to the network', !document.querySelector('[src^=http],link[href^=http],image[href]'));
+  if (location.hash === '#print') // on paper nothing scrolls
+    for (const box of document.querySelectorAll('.scroll'))
+      say('a table is wider than the sheet: ' + box.scrollWidth + ' > ' + root.clientWidth, box.scrollWidth <= root.clientWidth + 1);
   parent.postMessage(wrong.length ? 'WRONG ' + [...new Set(wrong)].join(' | ') : 'ALL GOOD', '*');
-}
+}, 500);
 </script>
 EOF
 python3 - "$page" "$work" <<'EOF'
@@ -61,16 +70,19 @@ import sys
 page, work = sys.argv[1:]
 text = open(page, encoding="utf-8").read()
 assert text.count("</body>") == 1, "report.html must have one </body>"
-open(work + "/checked.html", "w", encoding="utf-8").write(text.replace("</body>", open(work + "/check.html").read() + "</body>"))
+text = text.replace("</body>", open(work + "/check.html").read() + "</body>")
+open(work + "/checked.html", "w", encoding="utf-8").write(text)
+# the style of paper on the screen; 688 pixels are A4 without its margins
+open(work + "/printed.html", "w", encoding="utf-8").write(text.replace("@media print", "@media all").replace("@media screen", "@media speech"))
 EOF
 passed=0 failed=0
-for look in "1200 1" "390 1" "360 1" "1200 0" "390 0"; do
+for look in "1200 1 checked.html" "390 1 checked.html" "360 1 checked.html" "1200 0 checked.html" "390 0 checked.html" "688 1 printed.html#print"; do
     set -- $look
     # Chromium's windows have a least width, frames have none
     cat > "$work/frame.html" <<EOF
 <!doctype html><title>frame</title><p id="verdict"></p>
 <script>onmessage = m => { document.getElementById('verdict').textContent = m.data; };</script>
-<iframe style="border:0" width="$1" height="900" src="checked.html"></iframe>
+<iframe style="border:0" width="$1" height="900" src="$3"></iframe>
 EOF
     timeout 120 "$chromium" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
         --disable-component-update --disable-sync --user-data-dir="$(mktemp -d -p "$work")" \
@@ -82,7 +94,7 @@ EOF
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
-        echo "width $1, $([ "$2" = 1 ] && echo light || echo dark): ${verdict:-the check did not run} $console"
+        echo "$3, width $1, $([ "$2" = 1 ] && echo light || echo dark): ${verdict:-the check did not run} $console"
     fi
 done
 echo "$passed passed, $failed failed"
