@@ -259,6 +259,7 @@ static void run_node(struct exec *x, int i, int slice, bool backward) {
                        .param = param,
                        .param_grad = param_grad,
                        .work = work + x->slot[i].work,
+                       .pool = whole ? x->o.pool : NULL,
                        .training = x->training,
                        .seed = x->seed};
     run(&c);

@@ -7,6 +7,7 @@
  */
 #ifndef PRERANK_NN_OP_H
 #define PRERANK_NN_OP_H
+#include "base/pool.h"
 #include "data/field.h"
 #include "nn/graph.h"
 #include <stddef.h>
@@ -40,6 +41,7 @@ struct op_ctx {
     float *
         *param_grad; /* [n_params] this slice's dense gradients: add to them. NULL for tables (see optim.h) */
     void *work;      /* op->work_bytes() of scratch, this slice's own, kept from forward to backward */
+    struct pool *pool; /* coupled ops only, otherwise NULL: for fixed parts of their work, never by thread */
     bool training;
     uint64_t seed; /* dropout: differs by step */
 };

@@ -17,76 +17,88 @@
  * items are in the pool; attr_f: 0 = scale, 1 = factor of log c_j (1; 0 switches the correction off).
  *
  * Coupled: it needs the whole batch. Scores are made block by block, in the backward pass again, so that memory
- * grows with the batch and not with its square. */
+ * grows with the batch and not with its square. The clicked rows are cut into TASKS parts, which the pool runs; each
+ * has a sum of its own for the items' gradients, and these are added in order: threads do not matter. */
 #include "nn/loss.h"
 #include "nn/op.h"
 #include "nn/vec.h"
 #include <math.h>
 #include <string.h>
 
-#define BLOCK      64
+#define BLOCK      32
+#define TASKS      4
 #define OWN_INPUTS 6
 enum { IN_U, IN_V, IN_LABEL, IN_ITEM, IN_P, IN_Q };
 
 struct pool_of_items { /* all in c->work */
     size_t d, n_rows, n_items;
-    uint32_t *row; /* [n_rows] the batch's rows with a click */
-    float *item;   /* [n_items] */
-    float *shift;  /* [n_items] -log c_j */
-    float *u, *v;  /* [n_rows][d] scaled, [n_items][d] */
-    float *u_grad, *v_grad;
-    float *own, *log_z; /* [n_rows] s_ii, log Z_i */
-    float *score;       /* [BLOCK][n_items] */
+    uint32_t *row;          /* [n_rows] the batch's rows with a click */
+    float *item;            /* [n_items] */
+    float *shift;           /* [n_items] -log c_j */
+    float *u, *v;           /* [n_rows][d] scaled, [n_items][d] */
+    float *u_grad, *v_grad; /* v_grad: [TASKS][n_items][d] */
+    float *own, *log_z;     /* [n_rows] s_ii, log Z_i */
+    float *score;           /* [TASKS][BLOCK][n_items] */
 };
 
 #define LANES  16
 #define INLINE static inline __attribute__((always_inline))
 
-/* exp(x) for x <= 0, to 1e-7 relative; below -87: 0. 2^n * exp(r) with |r| <= log(2)/2, exp(r) by its Taylor
- * polynomial: unlike expf, compilers make vector code of it. */
-INLINE float exp_negative(float x) {
-    float at = x > -87 ? x : -87;
+/* exp(x) for x <= 0, to 1e-7 relative; 0 from -87.5 down. 2^n exp(r) with |r| <= log(2)/2, and exp(r) by its Taylor
+ * polynomial. Without a branch, so that compilers make vector code of it, which they do not of expf: 2^(n-1), by its
+ * bits, is 0 for the smallest n; and `lowest`, LOWEST, is no constant here. */
+#define LOWEST (-87.5f)
+INLINE float exp_negative(float x, float lowest) {
+    float at = x > lowest ? x : lowest;
     int32_t n = (int32_t)(at * 1.44269504f - 0.5f); /* towards zero: rounds what is not positive */
-    float r = (at - (float)n * 0.693359375f) + (float)n * 2.12194440e-4f;
-    float e =
-        1 +
-        r * (1 + r * (0.5f + r * (1.66666667e-1f +
-                                  r * (4.16666667e-2f +
-                                       r * (8.33333333e-3f + r * (1.38888889e-3f + r * 1.98412698e-4f))))));
+    float r = (at - (float)n * 0.693359375f) + (float)n * 2.12194440e-4f, e = 1.98412698e-4f;
+    e = 1.38888889e-3f + r * e;
+    e = 8.33333333e-3f + r * e;
+    e = 4.16666667e-2f + r * e;
+    e = 1.66666667e-1f + r * e;
+    e = 1 + r * (1 + r * (0.5f + r * e));
     union {
         int32_t i;
         float f;
-    } power = {.i = (n + 127) << 23};
-    return x > -87 ? e * power.f : 0;
+    } half = {.i = (n + 126) << 23};
+    return 2 * e * half.f;
 }
 
 KERNEL static float largest(size_t n, const float *x, float most) {
-    for (size_t j = 0; j < n; j++) most = x[j] > most ? x[j] : most;
+    float lane[LANES];
+    size_t j = 0;
+    for (size_t l = 0; l < LANES; l++) lane[l] = most;
+    for (; j + LANES <= n; j += LANES)
+        for (size_t l = 0; l < LANES; l++) lane[l] = x[j + l] > lane[l] ? x[j + l] : lane[l];
+    for (; j < n; j++) most = x[j] > most ? x[j] : most;
+    for (size_t l = 0; l < LANES; l++) most = lane[l] > most ? lane[l] : most;
     return most;
 }
 
 /* sum of exp(x_j - most), in lanes of a fixed order (see vec.h) */
-KERNEL static double exp_sum(size_t n, const float *x, float most) {
+KERNEL static double exp_sum(size_t n, const float *x, float most, float lowest) {
     float lane[LANES] = {0};
     double sum = 0;
     size_t j = 0;
     for (; j + LANES <= n; j += LANES)
-        for (size_t l = 0; l < LANES; l++) lane[l] += exp_negative(x[j + l] - most);
-    for (; j < n; j++) sum += (double)exp_negative(x[j] - most);
+        for (size_t l = 0; l < LANES; l++) lane[l] += exp_negative(x[j + l] - most, lowest);
+    for (; j < n; j++) sum += (double)exp_negative(x[j] - most, lowest);
     for (size_t l = 0; l < LANES; l++) sum += (double)lane[l];
     return sum;
 }
 
 /* x_j = factor * exp(x_j - log_z) */
-KERNEL static void exp_scaled(size_t n, float *x, float log_z, float factor) {
-    for (size_t j = 0; j < n; j++) x[j] = factor * exp_negative(x[j] - log_z);
+KERNEL static void exp_scaled(size_t n, float *x, float log_z, float factor, float lowest) {
+    for (size_t j = 0; j < n; j++) x[j] = factor * exp_negative(x[j] - log_z, lowest);
 }
 
 static size_t sets(const struct node *n) { return (size_t)n->attr_i[1] + 1; }
 
 static size_t softmax_work(const struct node *n, size_t rows) {
     size_t d = (size_t)n->attr_i[0], items = rows * sets(n);
-    return (rows + 2 * items + 2 * rows * d + 2 * items * d + 2 * rows + BLOCK * items + 16) * sizeof(float);
+    return (rows + 2 * items + 2 * rows * d + (1 + TASKS) * items * d + 2 * rows + TASKS * BLOCK * items +
+            16) *
+           sizeof(float);
 }
 
 /* The same places in forward and backward: by the number of rows alone. */
@@ -100,7 +112,7 @@ static struct pool_of_items places(const struct op_ctx *c) {
     p.u_grad = p.u + c->rows * p.d;
     p.v = p.u_grad + c->rows * p.d;
     p.v_grad = p.v + items * p.d;
-    p.own = p.v_grad + items * p.d;
+    p.own = p.v_grad + TASKS * items * p.d;
     p.log_z = p.own + c->rows;
     p.score = p.log_z + c->rows;
     for (size_t r = 0; r < c->rows; r++)
@@ -147,39 +159,68 @@ static float hard_score(const struct op_ctx *c, const struct pool_of_items *p, s
     return vec_dot(p->d, p->u + i * p->d, c->in[in].p + row * c->in[in].ld);
 }
 
-/* s_ij + shift_j of rows first .. first + n against the whole pool; -INFINITY where masked. */
-static void score_block(const struct op_ctx *c, const struct pool_of_items *p, size_t first, size_t n) {
+/* score = s_ij + shift_j of rows first .. first + n against the whole pool; -INFINITY where masked. */
+static void score_block(const struct op_ctx *c, const struct pool_of_items *p, size_t first, size_t n,
+                        float *score) {
     gemm_nt(n, p->n_items, p->d, (struct mat){p->u + first * p->d, p->d}, p->v, p->d,
-            (struct mat){p->score, p->n_items}, false);
+            (struct mat){score, p->n_items}, false);
     for (size_t i = 0; i < n; i++) {
-        float own = value(c, IN_ITEM, p->row[first + i]), *s = p->score + i * p->n_items;
+        float own = value(c, IN_ITEM, p->row[first + i]), *s = score + i * p->n_items;
         for (size_t j = 0; j < p->n_items; j++)
             s[j] = p->item[j] == own ? -(float)INFINITY : s[j] + p->shift[j];
     }
 }
 
-static size_t block_rows(const struct pool_of_items *p, size_t first) {
-    return p->n_rows - first < BLOCK ? p->n_rows - first : BLOCK;
+/* One of TASKS parts of the clicked rows, in whole blocks. */
+struct part {
+    struct op_ctx *c;
+    struct pool_of_items p;
+};
+
+static size_t part_begin(const struct pool_of_items *p, int task) {
+    size_t blocks = (p->n_rows + BLOCK - 1) / BLOCK, begin = blocks * (size_t)task / TASKS * BLOCK;
+    return begin < p->n_rows ? begin : p->n_rows;
+}
+
+static float *part_score(const struct pool_of_items *p, int task) {
+    return p->score + (size_t)task * BLOCK * p->n_items;
+}
+
+static float *part_grad(const struct pool_of_items *p, int task) {
+    return p->v_grad + (size_t)task * p->n_items * p->d;
+}
+
+static size_t block_rows(size_t first, size_t end) { return end - first < BLOCK ? end - first : BLOCK; }
+
+static void row_loss(const struct op_ctx *c, const struct pool_of_items *p, size_t i, const float *score) {
+    float most = largest(p->n_items, score, p->own[i]);
+    int hard = c->node->attr_i[2];
+    for (int k = 0; k < hard; k++) most = fmaxf(most, hard_score(c, p, i, k));
+    double z = exp((double)(p->own[i] - most)) + exp_sum(p->n_items, score, most, LOWEST);
+    for (int k = 0; k < hard; k++) z += exp((double)(hard_score(c, p, i, k) - most));
+    p->log_z[i] = (float)((double)most + log(z));
+    c->out.p[p->row[i] * c->out.ld] =
+        (float)((double)c->rows / (double)p->n_rows * ((double)p->log_z[i] - (double)p->own[i]));
+}
+
+static void forward_part(void *ctx, int task, int worker) {
+    const struct part *t = ctx;
+    const struct pool_of_items *p = &t->p;
+    size_t end = part_begin(p, task + 1);
+    float *score = part_score(p, task);
+    (void)worker;
+    for (size_t first = part_begin(p, task); first < end; first += BLOCK) {
+        size_t n = block_rows(first, end);
+        if (p->n_items) score_block(t->c, p, first, n, score);
+        for (size_t i = 0; i < n; i++) row_loss(t->c, p, first + i, score + i * p->n_items);
+    }
 }
 
 static void softmax_forward(struct op_ctx *c) {
-    struct pool_of_items p = places(c);
-    collect(c, &p);
+    struct part t = {c, places(c)};
+    collect(c, &t.p);
     for (size_t r = 0; r < c->rows; r++) c->out.p[r * c->out.ld] = 0;
-    for (size_t first = 0; first < p.n_rows; first += BLOCK) {
-        size_t n = block_rows(&p, first);
-        if (p.n_items) score_block(c, &p, first, n);
-        for (size_t i = first; i < first + n; i++) {
-            float *s = p.score + (i - first) * p.n_items;
-            float most = largest(p.n_items, s, p.own[i]);
-            for (int k = 0; k < c->node->attr_i[2]; k++) most = fmaxf(most, hard_score(c, &p, i, k));
-            double z = exp((double)(p.own[i] - most)) + exp_sum(p.n_items, s, most);
-            for (int k = 0; k < c->node->attr_i[2]; k++) z += exp((double)(hard_score(c, &p, i, k) - most));
-            p.log_z[i] = (float)((double)most + log(z));
-            c->out.p[p.row[i] * c->out.ld] =
-                (float)((double)c->rows / (double)p.n_rows * ((double)p.log_z[i] - (double)p.own[i]));
-        }
-    }
+    pool_run(c->pool, TASKS, forward_part, &t);
 }
 
 /* to[row] += factor * from, (D) */
@@ -213,31 +254,50 @@ static void clear_gradients(struct op_ctx *c) {
             memset(c->in_grad[in].p + r * c->in_grad[in].ld, 0, (size_t)c->node->attr_i[0] * sizeof(float));
 }
 
-static void softmax_backward(struct op_ctx *c) {
-    struct pool_of_items p = places(c);
-    float scale = (float)c->node->attr_f[0], share = (float)((double)c->rows / (double)p.n_rows);
-    clear_gradients(c);
-    memset(p.u_grad, 0, p.n_rows * p.d * sizeof(float));
-    memset(p.v_grad, 0, p.n_items * p.d * sizeof(float));
-    for (size_t first = 0; first < p.n_rows && p.n_items; first += BLOCK) {
-        size_t n = block_rows(&p, first);
-        score_block(c, &p, first, n);
+static float row_weight(const struct op_ctx *c, const struct pool_of_items *p, size_t i) {
+    return (float)((double)c->rows / (double)p->n_rows) * c->out_grad.p[p->row[i] * c->out_grad.ld];
+}
+
+static void backward_part(void *ctx, int task, int worker) {
+    const struct part *t = ctx;
+    const struct pool_of_items *p = &t->p;
+    size_t end = part_begin(p, task + 1);
+    float *score = part_score(p, task), *v_grad = part_grad(p, task);
+    (void)worker;
+    memset(v_grad, 0, p->n_items * p->d * sizeof(float));
+    for (size_t first = part_begin(p, task); first < end && p->n_items; first += BLOCK) {
+        size_t n = block_rows(first, end);
+        score_block(t->c, p, first, n, score);
         for (size_t i = 0; i < n; i++)
-            exp_scaled(p.n_items, p.score + i * p.n_items, p.log_z[first + i],
-                       share * c->out_grad.p[p.row[first + i] * c->out_grad.ld]);
-        gemm_nn(n, p.d, p.n_items, (struct mat){p.score, p.n_items}, p.v, p.d,
-                (struct mat){p.u_grad + first * p.d, p.d}, false);
-        gemm_tn_add(n, p.n_items, p.d, (struct mat){p.score, p.n_items}, (struct mat){p.u + first * p.d, p.d},
-                    p.v_grad, p.d);
+            exp_scaled(p->n_items, score + i * p->n_items, p->log_z[first + i],
+                       row_weight(t->c, p, first + i), LOWEST);
+        gemm_nn(n, p->d, p->n_items, (struct mat){score, p->n_items}, p->v, p->d,
+                (struct mat){p->u_grad + first * p->d, p->d}, false);
+        gemm_tn_add(n, p->n_items, p->d, (struct mat){score, p->n_items},
+                    (struct mat){p->u + first * p->d, p->d}, v_grad, p->d);
     }
+}
+
+/* Adds the parts' gradients of candidate `at` to row `row` of an input. */
+static void add_parts(const struct op_ctx *c, const struct pool_of_items *p, int in, size_t row, size_t at) {
+    for (int task = 0; task < TASKS; task++) add_to(c, in, row, 1, part_grad(p, task) + at * p->d);
+}
+
+static void softmax_backward(struct op_ctx *c) {
+    struct part t = {c, places(c)};
+    const struct pool_of_items *p = &t.p;
+    float scale = (float)c->node->attr_f[0];
     size_t at = 0;
-    for (size_t i = 0; i < p.n_rows; i++) {
-        own_gradients(c, &p, i, share * c->out_grad.p[p.row[i] * c->out_grad.ld]);
-        add_to(c, IN_U, p.row[i], scale, p.u_grad + i * p.d);
-        if (c->node->attr_i[3]) add_to(c, IN_V, p.row[i], 1, p.v_grad + at++ * p.d);
+    clear_gradients(c);
+    memset(p->u_grad, 0, p->n_rows * p->d * sizeof(float));
+    pool_run(c->pool, TASKS, backward_part, &t);
+    for (size_t i = 0; i < p->n_rows; i++) {
+        own_gradients(c, p, i, row_weight(c, p, i));
+        add_to(c, IN_U, p->row[i], scale, p->u_grad + i * p->d);
+        if (c->node->attr_i[3]) add_parts(c, p, IN_V, p->row[i], at++);
     }
     for (int k = 0; k < c->node->attr_i[1]; k++)
-        for (size_t r = 0; r < c->rows; r++) add_to(c, OWN_INPUTS + 4 * k, r, 1, p.v_grad + at++ * p.d);
+        for (size_t r = 0; r < c->rows; r++) add_parts(c, p, OWN_INPUTS + 4 * k, r, at++);
 }
 
 const struct op op_sampled_softmax = {.name = "sampled_softmax",
