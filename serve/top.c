@@ -1,7 +1,17 @@
-/* The k best of n by a heap that holds the worst of them on top: one comparison for most candidates, sixteen at a
- * time, no full sort. */
-#include "nn/vec.h"
+/* The k best of n, best first, by a heap (best.h); no full sort. Short lists, which are the usual ones, are kept with
+ * their scores on the stack; for longer ones the heap holds positions in `order` itself. */
+#include "serve/best.h"
 #include "serve/scorer.h"
+
+enum { SHORT = 512 };
+
+static void top_short(const float *score, size_t n, size_t k, uint32_t *order) {
+    struct found heap[SHORT];
+    struct best b = {.k = k, .heap = heap};
+    best_offer(&b, score, n, 0);
+    best_sort(&b);
+    for (size_t i = 0; i < k; i++) order[i] = heap[i].item;
+}
 
 /* Is candidate a worse than b? Ties: the later position is worse, so the order is total. */
 static bool worse(const float *score, uint32_t a, uint32_t b) {
@@ -21,25 +31,20 @@ static void sift_down(const float *score, uint32_t *heap, size_t n, size_t i) {
     }
 }
 
-enum { AT_ONCE = 16 };
-
-KERNEL static bool any_better(const float *score, float worst) {
-    int better = 0;
-    for (int i = 0; i < AT_ONCE; i++) better |= score[i] > worst;
-    return better;
-}
-
 size_t scorer_top(const float *score, size_t n, size_t k, uint32_t *order) {
     if (k > n) k = n;
     if (!k) return 0;
+    if (k <= SHORT) {
+        top_short(score, n, k, order);
+        return k;
+    }
     for (size_t i = 0; i < k; i++) order[i] = (uint32_t)i;
     for (size_t i = k / 2; i-- > 0;) sift_down(score, order, k, i);
-    for (size_t i = k; i < n; i++) {
-        while (i + AT_ONCE <= n && !any_better(score + i, score[order[0]])) i += AT_ONCE;
-        if (i >= n || !worse(score, order[0], (uint32_t)i)) continue;
-        order[0] = (uint32_t)i;
-        sift_down(score, order, k, 0);
-    }
+    for (size_t i = k; i < n; i++)
+        if (worse(score, order[0], (uint32_t)i)) {
+            order[0] = (uint32_t)i;
+            sift_down(score, order, k, 0);
+        }
     for (size_t left = k; left-- > 1;) { /* the worst goes to the end, again and again */
         uint32_t t = order[0];
         order[0] = order[left];

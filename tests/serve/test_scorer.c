@@ -158,10 +158,11 @@ Test(scorer, splitting_and_tables_take_the_first_layer_off_the_pair_stage) {
 Test(top, gives_the_k_best_in_order_with_ties_by_position) {
     struct rng r = rng_init(3, 3);
     for (int round = 0; round < 200; round++) {
-        size_t n = 1 + rng_below(&r, 300), k = rng_below(&r, 320);
-        float score[300];
-        uint32_t order[300];
-        for (size_t i = 0; i < n; i++) score[i] = (float)rng_below(&r, round % 2 ? 5 : 100000);
+        size_t most = round % 20 ? 300 : 1500; /* short lists and long ones are kept in two ways */
+        size_t n = 1 + rng_below(&r, most), k = rng_below(&r, most + 20);
+        float score[1500];
+        uint32_t order[1500];
+        for (size_t i = 0; i < n; i++) score[i] = (float)rng_below(&r, round % 4 < 2 ? 5 : 100000);
         size_t got = scorer_top(score, n, k, order);
         cr_assert_eq(got, k < n ? k : n);
         for (size_t i = 0; i < got; i++) { /* rank of a candidate = how many are strictly before it */
