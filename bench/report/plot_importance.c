@@ -16,9 +16,7 @@ struct bars {
 /* The rows of the mean over seeds, which importance.csv has by rank. */
 static int collect(const struct selection *sel, const struct selection_curve *c, struct bars *b) {
     const struct table *t = &sel->importance;
-    double *value;
-    struct table *columns = (struct table *)(uintptr_t)t; /* numbers are parsed into its arena */
-    if (table_numbers(columns, "importance", &value, NULL)) return -1;
+    const double *value = sel->importance_value;
     b->n = 0;
     for (size_t r = 0; r < t->rows && b->n < BARS_MAX; r++) {
         if (strcmp(table_text(t, r, table_column(t, "variant")), c->variant) != 0 ||

@@ -146,6 +146,7 @@ int selection_load(const struct study *s, struct selection *out, struct err *e) 
     if (!file_exists(path)) return 0;
     int rc = table_load(s->dir, "subsets.csv", &out->subsets, e);
     if (!rc) rc = table_load(s->dir, "importance.csv", &out->importance, e);
+    if (!rc) rc = table_numbers(&out->importance, "importance", &out->importance_value, e);
     if (!rc) rc = read_curves(s, out, e);
     for (int i = 0; i < out->n && !rc; i++) {
         struct selection_curve *c = &out->curve[i];

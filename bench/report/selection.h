@@ -33,6 +33,7 @@ struct selection_curve {
 struct selection {
     struct arena arena;
     struct table subsets, importance;
+    double *importance_value; /* column of importance */
     int n, variants;
     struct selection_curve *curve; /* as in subsets.csv */
 };

@@ -141,7 +141,7 @@ static void importance_row(FILE *out, const struct sweep *s, const struct rankin
 static int seed_rank(const double *importance, int n, int field) {
     int rank = 1;
     for (int i = 0; i < n; i++)
-        rank += importance[i] > importance[field] || (importance[i] == importance[field] && i < field);
+        rank += importance[i] > importance[field] || (i < field && importance[i] == importance[field]);
     return rank;
 }
 
