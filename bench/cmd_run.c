@@ -9,6 +9,7 @@
 #include "bench/report/report.h"
 #include "bench/retrieval/retrieval.h"
 #include "bench/run/cascade.h"
+#include "bench/run/ladder.h"
 #include "bench/run/manifest.h"
 #include "bench/run/measure.h"
 #include "bench/run/precision.h"
@@ -51,6 +52,7 @@ static int measure(struct run *r, struct err *e) {
     if (!rc && o->candidates.n) rc = measure_harness(r, e);
     if (!rc) rc = measure_run(&r->sweep, &r->machine, pool, e);
     if (!rc && o->candidates.n) rc = precision_run(&r->sweep, pool, e);
+    if (!rc && o->candidates.n && o->ladder) rc = ladder_run(&r->sweep, pool, e);
     if (!rc && o->candidates.n) rc = cascade_run(&r->sweep, pool, e);
     if (!rc && o->candidates.n) rc = sweep_assemble(&r->sweep, e);
     pool_free(own);

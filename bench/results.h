@@ -10,6 +10,7 @@
  * fields.csv      one row per variant x field: what the field costs at serving (select)
  * importance.csv  one row per variant x selector x seed (and their mean) x field: what it is worth
  * subsets.csv     one row per variant x selector x K: which fields, and as which subset they were trained
+ * ladder.csv      one row per model x step of the engine x candidates (measure.ladder); made by bench/run/ladder.c
  * precision.csv   one row per trained run x precision x split: quality as served in it; made by bench/run/precision.c
  * retrieval.csv   one row per two-tower model x index x search parameter x topk, with `retrieval:`
  * selection.csv   one row per variant x selector: the area under its curve; made by selection.c
@@ -50,6 +51,10 @@
 #define RESULTS_SUBSETS_COLUMNS      "variant,selector,k,features,trained_as,n_fields,fields"
 #define RESULTS_SELECTION_COLUMNS    "variant,selector,points,area,area_lo,area_hi,area_valid,area_rt"
 #define RESULTS_INSTRUCTIONS_COLUMNS "variant,features,precision,store,candidates,threads,load,instructions"
+/* gauc_delta, score_max_diff, speedup (of p50): to the model's first step. concurrent: requests at once */
+#define RESULTS_LADDER_COLUMNS                                                                               \
+    "variant,features,candidates,rank,step,precision,threads,concurrent,n,p50_us,p99_us,qps,speedup,gauc,"   \
+    "gauc_delta,score_max_diff,user_hit_share"
 /* gauc_delta: to the same run in fp32; score_*: |logit - the logit in fp32| */
 #define RESULTS_PRECISION_COLUMNS                                                                            \
     "variant,features,precision,seed,split,rows,gauc,gauc_delta,auc,logloss,score_max_diff,score_mean_diff"

@@ -22,7 +22,10 @@ static int make_user(struct scorer *s, struct err *e) {
     const struct graph *g = &s->cut.user;
     TRY(exec_create(g, &(struct exec_options){.max_rows = 1}, &s->user, e));
     s->user_col = mem_calloc((size_t)g->n_columns + 1, sizeof *s->user_col);
-    return s->user_col ? 0 : err_nomem(e, sizeof *s->user_col);
+    s->user_value = mem_calloc((size_t)s->cut.n_user + 1, sizeof *s->user_value);
+    if (!s->user_col || !s->user_value) return err_nomem(e, sizeof *s->user_col);
+    return s->o.user_cache ? user_cache_create(s->o.user_cache, (size_t)s->cut.user_width + 1, &s->cache, e)
+                           : 0;
 }
 
 static int make_pair_columns(struct scorer *s, struct err *e) {
@@ -202,13 +205,14 @@ void scorer_free(struct scorer *s) {
         fused_work_free(s->worker[i].fused);
     }
     exec_free(s->user);
+    user_cache_free(s->cache);
     fused_free(s->fused);
     fused_ranges_release(&s->ranges);
     cut_release(&s->cut);
     graph_release(&s->serving);
     store_close(s->store);
-    void *own[] = {s->worker,      s->user_col, s->fetched, s->found,
-                   s->pair_column, s->pair_at,  s->base,    s->user_at};
+    void *own[] = {s->worker,  s->user_col, s->fetched, s->found,     s->pair_column,
+                   s->pair_at, s->base,     s->user_at, s->user_value};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
     mem_free(s);
 }
@@ -291,7 +295,7 @@ static void score_task(void *ctx, int block, int worker) {
     if (!atomic_exchange(&s->failed, 1)) s->err = e;
 }
 
-int scorer_user_stage(struct scorer *s, uint32_t user, uint64_t moment, struct err *e) {
+static int run_user_stage(struct scorer *s, uint32_t user, uint64_t moment, struct err *e) {
     const struct cut *c = &s->cut;
     for (int i = 0; i < c->user.n_columns; i++) {
         const char *name = c->user.column[i].name;
@@ -301,11 +305,39 @@ int scorer_user_stage(struct scorer *s, uint32_t user, uint64_t moment, struct e
             TRY(s->data.user(s->data.self, name, user, &s->user_col[i], e));
     }
     exec_forward(s->user, &(struct exec_slice){1, s->user_col}, 1);
+    return 0;
+}
+
+static size_t user_value_width(const struct scorer *s, int k) {
+    return (size_t)s->cut.user.node[s->cut.user_node[k]]->width;
+}
+
+/* Points user_value[] to the values of the user, computed or known. */
+static int find_user_values(struct scorer *s, uint32_t user, uint64_t moment, struct err *e) {
+    bool known = false;
+    float *v = s->cache ? user_cache_at(s->cache, user, moment, &known) : NULL;
+    s->user_hits += known;
+    int rc = known ? 0 : run_user_stage(s, user, moment, e);
+    if (rc) {
+        if (v) user_cache_forget(s->cache);
+        return rc;
+    }
+    for (int k = 0; k < s->cut.n_user; k++) {
+        size_t width = user_value_width(s, k);
+        const float *now = known ? NULL : exec_value(s->user, s->cut.user_node[k]).p;
+        if (v && !known) memcpy(v, now, width * sizeof *v);
+        s->user_value[k] = v ? v : now;
+        if (v) v += width;
+    }
+    return 0;
+}
+
+int scorer_user_stage(struct scorer *s, uint32_t user, uint64_t moment, struct err *e) {
+    TRY(find_user_values(s, user, moment, e));
     if (s->fused) return scorer_fused_user(s), 0;
-    for (int k = 0; k < c->n_user; k++)
+    for (int k = 0; k < s->cut.n_user; k++)
         for (int i = 0; i < s->n_workers; i++)
-            exec_bind(s->worker[i].x, c->user_external[k],
-                      (struct mat){exec_value(s->user, c->user_node[k]).p, 0});
+            exec_bind(s->worker[i].x, s->cut.user_external[k], (struct mat){(float *)s->user_value[k], 0});
     return 0;
 }
 
@@ -352,6 +384,7 @@ int scorer_score(struct scorer *s, const struct request *r, float *score, struct
     return 0;
 }
 
+uint64_t scorer_user_hits(const struct scorer *s) { return s->user_hits; }
 size_t scorer_missing(const struct scorer *s) { return s->missing; }
 const char *scorer_version(const struct scorer *s) { return s->version; }
 
@@ -403,7 +436,7 @@ int scorer_user_vector(struct scorer *s, uint32_t user, float *out, struct err *
     struct scorer_towers t = {0};
     TRY(scorer_towers(s, &t, e));
     TRY(scorer_user_stage(s, user, 0, e));
-    memcpy(out, exec_value(s->user, s->cut.user_node[0]).p, t.dim * sizeof *out);
+    memcpy(out, s->user_value[0], t.dim * sizeof *out);
     return 0;
 }
 

@@ -62,6 +62,7 @@ struct scorer;
 struct scorer_options {
     struct pass_options passes; /* default (zeroed): see scorer_defaults() */
     size_t block;               /* candidates per block: they share the cache; 0: the scorer's choice */
+    size_t user_cache;          /* users whose values of the user stage are kept; 0: none */
     /* Run the pair stage by the fused engine (nn/fused/fused.h) where it has that shape, and two towers in fp32 in one
      * sweep over the records (nn/dots.h); op by op otherwise. */
     bool fuse;
@@ -100,6 +101,7 @@ size_t scorer_top(const float *score, size_t n, size_t k, uint32_t *order);
 size_t scorer_missing(const struct scorer *s);
 /* 64 bits as hex digits, over everything that item records and the reading of them depend on in the model:
  * its parameters and the passes. */
+uint64_t scorer_user_hits(const struct scorer *s); /* requests so far that found their user in the cache */
 const char *scorer_version(const struct scorer *s);
 /* Names of the pair-side columns that a request needs (NULL-ended). */
 const char *const *scorer_pair_columns(const struct scorer *s);

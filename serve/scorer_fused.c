@@ -127,8 +127,7 @@ int scorer_fuse(struct scorer *s, struct err *e) {
 
 void scorer_fused_user(struct scorer *s) {
     const float *value[CHAIN_USERS];
-    for (int k = 0; s->user_at[k] >= 0; k++)
-        value[k] = exec_value(s->user, s->cut.user_node[s->user_at[k]]).p;
+    for (int k = 0; s->user_at[k] >= 0; k++) value[k] = s->user_value[s->user_at[k]];
     fused_user(s->fused, value, s->base);
 }
 

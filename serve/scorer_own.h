@@ -3,6 +3,7 @@
 #define PRERANK_SERVE_SCORER_OWN_H
 #include "nn/fused/fused.h"
 #include "serve/scorer.h"
+#include "serve/user_cache.h"
 #include <stdatomic.h>
 
 struct worker { /* one thread's pair program with its inputs */
@@ -22,6 +23,9 @@ struct scorer {
     struct pool *pool;
     struct exec *user;
     struct batch_column *user_col;
+    const float **user_value; /* [cut.n_user] of the request's user */
+    struct user_cache *cache; /* NULL: none */
+    uint64_t user_hits;
     struct store *store; /* NULL: no item records */
     char version[STORE_VERSION_MAX];
     bool fetch;     /* records come from the store by request; otherwise the pair stage reads its table */

@@ -12,6 +12,7 @@ extern const struct section section_differences;
 extern const struct section section_slices;
 extern const struct section section_calibration;
 extern const struct section section_latency;
+extern const struct section section_ladder;
 extern const struct section section_load;
 extern const struct section section_cascade;
 extern const struct section section_retrieval;
@@ -26,6 +27,7 @@ const struct section *const sections[] = {
     &section_slices,
     &section_calibration,
     &section_latency,
+    &section_ladder,
     &section_load,
     &section_cascade,
     &section_retrieval,

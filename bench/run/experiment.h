@@ -61,6 +61,7 @@ struct measure_options {
     struct opt_ints cascade_k;
     int64_t requests, warmup, turn, threads, topk;
     double min_seconds, seconds, limit_ms;
+    bool ladder;
     struct opt_ints precision, store; /* members of precision_names and store_kind_names */
     char store_path[OPT_TEXT_MAX], store_server[OPT_TEXT_MAX];
     int64_t store_timeout_ms;

@@ -55,6 +55,8 @@ const struct opt measure_opts[] = {
             "best candidates that a request returns; all if it has fewer"),
     OPT_DOUBLE(struct measure_options, limit_ms, "0", 0, 1e6,
                "response time budget, on the p99: slower points are not chosen; 0: none"),
+    OPT_BOOL(struct measure_options, ladder, "false",
+             "also time every model with the engine's steps added one after the other: ladder.csv"),
     OPT_ENUMS(struct measure_options, precision, "fp32", precision_names,
               "arithmetic of the pair stage and of item records: each model is timed in each"),
     OPT_ENUMS(struct measure_options, store, "memory", store_kind_names,

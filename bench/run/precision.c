@@ -105,31 +105,40 @@ static int real_scorer(struct lowered *l, const struct graph *g, const struct sw
     return 0;
 }
 
+/* Quality of the split's rows in precision p; *served is false when the model is refused. */
+static int quality_in(struct lowered *l, const struct graph *g, const struct sweep_run *r, enum precision p,
+                      enum split split, float *score, struct quality *q, bool *served) {
+    const struct dataset *ds = l->s->ds;
+    uint64_t begin = ds->split[split].begin;
+    struct scorer_options o = scorer_defaults();
+    struct scorer *real = NULL;
+    o.precision = p;
+    o.sample = &l->sample.rows;
+    *served = true;
+    if (p != PRECISION_FP32) {
+        TRY(real_scorer(l, g, r, &o, &real));
+        *served = real != NULL;
+        if (!real) return 0;
+        o.scales = real;
+    }
+    int rc = score_rows(l, g, &o, split, score);
+    scorer_free(real);
+    TRY(rc);
+    return evaluate_quick(score, ds->label + begin, ds->user + begin, (size_t)(ds->split[split].end - begin),
+                          q, l->e);
+}
+
 static int one_split(struct lowered *l, const struct graph *g, const struct sweep_run *r, enum split split,
                      float *score, float *exact) {
-    const struct dataset *ds = l->s->ds;
     const struct opt_ints *p = &l->s->x->measure.precision;
-    uint64_t begin = ds->split[split].begin;
-    size_t n = (size_t)(ds->split[split].end - begin);
-    struct scorer_options o = scorer_defaults();
     struct quality plain, q;
-    TRY(score_rows(l, g, &o, split, exact));
-    TRY(evaluate_quick(exact, ds->label + begin, ds->user + begin, n, &plain, l->e));
+    bool served;
+    TRY(quality_in(l, g, r, PRECISION_FP32, split, exact, &plain, &served));
     row(l, r, PRECISION_FP32, split, &plain, &plain, exact, exact);
     for (int k = 0; k < p->n; k++) {
-        struct scorer *real = NULL;
-        o = scorer_defaults();
-        o.precision = (enum precision)p->v[k];
-        o.sample = &l->sample.rows;
-        if (o.precision == PRECISION_FP32) continue;
-        TRY(real_scorer(l, g, r, &o, &real));
-        if (!real) continue;
-        o.scales = real;
-        int rc = score_rows(l, g, &o, split, score);
-        scorer_free(real);
-        TRY(rc);
-        TRY(evaluate_quick(score, ds->label + begin, ds->user + begin, n, &q, l->e));
-        row(l, r, o.precision, split, &q, &plain, score, exact);
+        if (p->v[k] == PRECISION_FP32) continue;
+        TRY(quality_in(l, g, r, (enum precision)p->v[k], split, score, &q, &served));
+        if (served) row(l, r, (enum precision)p->v[k], split, &q, &plain, score, exact);
     }
     return 0;
 }
@@ -170,15 +179,40 @@ static bool any_lower(const struct opt_ints *p) {
     return false;
 }
 
+static int begin(struct lowered *l) {
+    gemm_single_threaded();
+    TRY(serving_data_from_dataset(l->s->ds, &l->data, l->e));
+    return precision_sample(l->s->ds, &l->sample, l->e);
+}
+
+static void end(struct lowered *l) {
+    precision_sample_release(&l->sample);
+    if (l->data.release) l->data.release(l->data.self);
+}
+
+int precision_gauc(const struct sweep *s, const struct sweep_run *r, const struct graph *g, enum precision p,
+                   struct pool *pool, double *gauc, struct err *e) {
+    struct lowered l = {.s = s, .pool = pool, .e = e};
+    size_t n = (size_t)(s->ds->split[SPLIT_TEST].end - s->ds->split[SPLIT_TEST].begin);
+    struct quality q;
+    bool served = false;
+    *gauc = (double)NAN;
+    float *score = mem_alloc((n + 1) * sizeof *score);
+    int rc = score ? begin(&l) : err_nomem(e, n * sizeof *score);
+    if (!rc && n) rc = quality_in(&l, g, r, p, SPLIT_TEST, score, &q, &served);
+    if (!rc && served) *gauc = q.gauc;
+    end(&l);
+    mem_free(score);
+    return rc;
+}
+
 int precision_run(const struct sweep *s, struct pool *pool, struct err *e) {
     struct err own = ERR_INIT;
     struct lowered l = {.s = s, .pool = pool, .e = e ? e : &own};
     char path[1024];
     struct file_out o;
     if (!any_lower(&s->x->measure.precision)) return 0;
-    gemm_single_threaded();
-    TRY(serving_data_from_dataset(s->ds, &l.data, l.e));
-    int rc = precision_sample(s->ds, &l.sample, l.e);
+    int rc = begin(&l);
     if (!rc) rc = file_join(path, sizeof path, s->dir, "precision.csv", l.e);
     if (!rc) rc = file_begin(&o, path, l.e);
     if (!rc) {
@@ -190,7 +224,6 @@ int precision_run(const struct sweep *s, struct pool *pool, struct err *e) {
         else
             rc = file_commit(&o, l.e);
     }
-    precision_sample_release(&l.sample);
-    l.data.release(l.data.self);
+    end(&l);
     return rc;
 }

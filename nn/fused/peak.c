@@ -46,7 +46,8 @@ int fused_peak(enum precision p, enum isa limit, enum isa *used, double *gflops,
     }
     if (k.end) k.end();
     mem_free(x);
-    *used = k.isa;
+    bool plain = p != PRECISION_INT8 && !(p == PRECISION_BF16 && k.mul_bf16);
+    *used = plain && k.isa > ISA_AVX512 ? ISA_AVX512 : k.isa;
     *gflops = AT_ONCE * flops / (double)(best > 0 ? best : 1);
     return 0;
 }

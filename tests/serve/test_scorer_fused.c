@@ -285,3 +285,34 @@ Test(scorer_fused, a_record_takes_half_and_a_quarter_of_the_bytes) {
     }
     graph_release(&g);
 }
+
+static float score_of(struct scorer *s, uint32_t user) {
+    float score;
+    cr_assert_eq(
+        scorer_score(s, &(struct request){.user = user, .n = 1, .items = (uint32_t[]){5}}, &score, &e), 0);
+    return score;
+}
+
+Test(scorer_fused, a_user_that_comes_again_is_not_computed_again_and_scores_the_same) {
+    static const char *const variants[] = {"mlp", "dcn", "dssm"}; /* fused, and op by op */
+    for (int v = 0; v < 3; v++) {
+        struct graph g;
+        struct scorer *plain, *cached;
+        struct scorer_options o = options(PRECISION_FP32, ISA_BEST);
+        toy_model(variants[v], "{dim: 8, hidden: [24, 12]}", &g);
+        cr_assert_eq(scorer_create(&g, &data, &o, NULL, &plain, &e), 0, "%s", e.msg);
+        o.user_cache = 3;
+        cr_assert_eq(scorer_create(&g, &data, &o, NULL, &cached, &e), 0, "%s", e.msg);
+        static const uint32_t users[] = {1, 2, 3, 1, 4, 1, 2, 4, 4}; /* 4 drives out 2, 2 drives out 3 */
+        static const uint64_t hits[] = {0, 0, 0, 1, 1, 2, 2, 3, 4};
+        for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+            cr_expect_eq(score_of(cached, users[i]), score_of(plain, users[i]), "%s", variants[v]);
+            cr_expect_eq(scorer_user_hits(cached), hits[i], "request %zu: %llu hits", i,
+                         (unsigned long long)scorer_user_hits(cached));
+        }
+        cr_expect_eq(scorer_user_hits(plain), 0);
+        scorer_free(plain);
+        scorer_free(cached);
+        graph_release(&g);
+    }
+}
