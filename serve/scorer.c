@@ -252,7 +252,7 @@ int scorer_pair_values(struct scorer *s, const char *name, size_t first, size_t 
 /* One sweep: records as the store has them, no copy of those in memory. */
 static void dots_block(struct scorer *s, size_t first, size_t n) {
     size_t dim = s->towers.dim;
-    const float *user = exec_value(s->user, s->cut.user_node[0]).p;
+    const float *user = s->user_value[0];
     float scale = (float)s->towers.scale, bias = (float)s->towers.bias, *score = s->score + first;
     if (s->fetch)
         dots_rows(dim, user, s->fetched + first * dim, n, s->isa, score);
