@@ -14,27 +14,14 @@
 
 /* ---- who wrote this folder ---- */
 
-static const char *const own_folders[] = {"importance", "runs", "predictions", "models", "plots", "stores"};
+static const char *const own_folders[] = {"teachers", "importance", "runs",  "predictions",
+                                          "models",   "plots",      "stores"};
 /* clang-format off: one a line */
 static const char *const own_files[] = {
-    "effect.csv",
-    "curves.csv",
-    "compute.csv",
-    "latency.csv",
-    "tradeoff.csv",
-    "importance.csv",
-    "fields.csv",
-    "subsets.csv",
-    "selection.csv",
-    "retrieval.csv",
-    "slices.csv",
-    "calibration.csv",
-    "instructions.csv",
-    "differences.csv",
-    "precision.csv",
-    "cascade.csv",
-    "chosen.json",
-    "report.html"};
+    "effect.csv",     "curves.csv",      "compute.csv",      "latency.csv",     "tradeoff.csv",
+    "importance.csv", "fields.csv",      "subsets.csv",      "selection.csv",   "retrieval.csv",
+    "slices.csv",     "calibration.csv", "instructions.csv", "differences.csv", "precision.csv",
+    "cascade.csv",    "chosen.json",     "report.html"};
 /* clang-format on */
 
 static int list_names(const char *dir, int (*each)(const char *dir, const char *name, struct err *e), int *n,

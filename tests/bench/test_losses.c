@@ -62,7 +62,7 @@ static const char taught[] = "variants:\n"
                              "  - dssm: {id: none, hidden: [8, 4], distill: {teacher: mlp, weight: 0}}\n"
                              "  - dssm: {id: student, hidden: [8, 4], distill: mlp}\n"
                              "  - dssm: {id: close, hidden: [8, 4], distill: {teacher: mlp, feature: 0.5}}\n"
-                             "  - mlp: {id: chain, hidden: [8], distill: {teacher: student, weight: 0.9}}\n";
+                             "  - mlp: {id: chain, hidden: [8], distill: {teacher: close, weight: 0.9}}\n";
 
 Test(losses, a_weight_of_0_is_no_distillation_to_the_bit) {
     write_plan("x.yaml", 1500, taught);
@@ -119,6 +119,15 @@ Test(losses, a_teacher_is_trained_once_for_all_students_and_kept_over_resume) {
     cr_expect_eq(made_at("a/models/mlp.all-fields.1.safetensors"), teacher);
     cr_expect_gt(made_at(column_file("mlp.all-fields.1", ".logit.npy")), logit);
     cr_expect_str_eq(effect("a"), table);
+}
+
+Test(losses, a_run_from_the_start_forgets_what_teachers_said) {
+    write_plan("x.yaml", 1500, "variants:\n  - dssm: {id: student, hidden: [8, 4], distill: mlp}\n");
+    run("--out %s/a", s.dir);
+    char *logit = column_file("mlp.all-fields.1", ".logit.npy");
+    int64_t then = made_at(logit);
+    run("--out %s/a", s.dir);
+    cr_expect_gt(made_at(logit), then);
 }
 
 Test(losses, a_student_of_a_failed_teacher_fails_and_says_why) {

@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "nn/loss.h"
 #include "nn/op.h"
+#include "nn/optim.h"
 #include "tests/nn/batch.h"
 #include <criterion/criterion.h>
 #include <math.h>
@@ -295,4 +296,44 @@ Test(loss, distillations_map_is_no_part_of_the_model) {
     cr_expect_geq(graph_find_param(&g, "distill.map.weight"), 0);
     cr_expect_eq(graph_n_trained(&g), before);
     graph_release(&g);
+}
+
+/* ---- learning ---- */
+
+/* Each of three users clicks an item of its own; what else is drawn, they do not. */
+Test(loss, every_kind_overfits_a_tiny_set) {
+    enum { ROWS = 12, STEPS = 400 };
+    for (int kind = LOSS_BCE; kind <= LOSS_MIXED; kind++) {
+        struct objective o = objective_of(kind);
+        struct graph g;
+        struct batch b;
+        struct rng r = rng_init(4, 4);
+        struct optim_options oo;
+        struct optim *optim;
+        struct err e = ERR_INIT;
+        opt_defaults(optim_opts, &oo);
+        build(&g, &o);
+        batch_init(&b, &g, ROWS);
+        struct rows rows = fill(&b, &g, &r, 0, true);
+        for (uint32_t i = 0; i < ROWS; i++) {
+            rows.user[i] = i % USERS;
+            rows.label[i] = kind != LOSS_BCE || i % 2;
+            rows.item[i] = rows.label[i] > 0 ? i % USERS : 5;
+        }
+        fill_numbers(&b, &g);
+        batch_cut(&b, 5);
+        struct exec *x = exec_for(&g, ROWS, 5, NULL);
+        cr_assert_eq(optim_create(&g, x, &oo, NULL, &optim, &e), 0);
+        double first = exec_train(x, b.slice, b.n_slices, 1), last = 0;
+        optim_step(optim, 0.05);
+        for (int i = 0; i < STEPS; i++) {
+            last = exec_train(x, b.slice, b.n_slices, 1);
+            optim_step(optim, 0.05);
+        }
+        cr_expect(first > 0.3 && last < 0.01, "kind %d: the loss goes from %g to %g", kind, first, last);
+        optim_free(optim);
+        exec_free(x);
+        batch_release(&b);
+        graph_release(&g);
+    }
 }
