@@ -1,10 +1,6 @@
 # Checks beyond `make test`: sanitizers, fuzzing, kills, mutants, coverage (docs/testing.md says what each proves and how long
 # it takes). Each has a build directory of its own below build/.
 
-MUTANTS ?= 0
-mutate: $(PROGRAM) $(BUILD)/tests/metrics $(BUILD)/tests/nn ## break metrics and operations in many ways: the tests must notice each (MUTANTS=4 for a sample)
-	@tests/mutate.py --build $(BUILD) --sample $(MUTANTS)
-
 .PHONY: mutate robust sanitize tsan fuzz fuzz-build family-truth
 family-truth: $(PROGRAM) ## the model family where the truth is planted: who must win, and the best possible AUC (some minutes)
 	@tests/bench/family_truth.py $(PROGRAM) $(BUILD)/family-truth
@@ -26,9 +22,11 @@ $(BUILD)/tsan_pool: $(BUILD)/obj/tests/tsan/pool.o $(LIB)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 ROBUST_KILLS ?= 50
-robust: $(PROGRAM) ## kill -9 at 50 random moments of a sweep and resume; full disks, file size limits, read-only folders
+robust: $(PROGRAM) ## kill -9 at 50 random moments of a sweep and resume; full disks and read-only folders; any threads, the same bits
 	@tests/robust/kill.py --prerank $(PROGRAM) --kills $(ROBUST_KILLS)
+	@tests/robust/kill.py tests/robust/everything.yaml --prerank $(PROGRAM) --kills 10
 	@tests/robust/disk.py --prerank $(PROGRAM)
+	@tests/robust/same.py --prerank $(PROGRAM)
 
 # libFuzzer is clang's, so the whole library is compiled by it here (its own warnings are not ours)
 FUZZ_SECONDS ?= 600
@@ -44,3 +42,7 @@ fuzz-build:
 $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/fuzz.o $(LIB)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
+
+MUTANTS ?= 0
+mutate: $(PROGRAM) $(BUILD)/tests/metrics $(BUILD)/tests/nn ## break metrics and operations in many ways: the tests must notice each (MUTANTS=4 for a sample)
+	@tests/mutate.py --build $(BUILD) --sample $(MUTANTS)

@@ -244,8 +244,7 @@ AVX512 static void sum_f32_zmm(size_t rows, const struct fused_sum *s, bool relu
         for (; c + 64 <= s->width; c += 64) f32_columns(4, s, at, base, c, 0xffff, relu, out + r * ld);
         for (; c < s->width; c += 16) {
             size_t n = s->width - c;
-            f32_columns(1, s, at, base, c, n < 16 ? (__mmask16)((1U << n) - 1) : (__mmask16)0xffff, relu,
-                        out + r * ld);
+            f32_columns(1, s, at, base, c, (__mmask16)(n < 16 ? (1U << n) - 1 : 0xffffU), relu, out + r * ld);
         }
     }
 }

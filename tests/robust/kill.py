@@ -14,6 +14,7 @@ import io
 import json
 import pathlib
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -26,15 +27,17 @@ TIMES = {
     "effect.csv": {"train_seconds", "examples_per_second"},
     "curves.csv": {"seconds"},
     "tradeoff.csv": set(),
+    "fields.csv": {"request_us", "request_lo_us", "request_hi_us", "ns_per_candidate"},
+    "importance.csv": {"request_us", "ns_per_candidate", "seconds"},
 }
-TIMED_FILES = {"manifest.json", "report.html"}  # must be there; hold times, or show them
-TIMED_KEYS = {"time", "times", "seconds", "started", "finished", "train_seconds", "examples_per_second"}
+TIMED_FILES = re.compile(r"manifest\.json|report\.html|importance/.*\.cost\.json")  # must be there; hold times, or show them
+TIMED_KEYS = {"cost", "time", "times", "seconds", "started", "finished", "train_seconds", "examples_per_second"}
 
 
 def without_columns(text, drop):
     rows = list(csv.reader(io.StringIO(text)))
     keep = [i for i, name in enumerate(rows[0]) if name not in drop]
-    return [[row[i] for i in keep] for row in rows]
+    return [[row[i] for i in keep] for row in rows if row]
 
 
 def without_times(value, columns):
@@ -44,7 +47,7 @@ def without_times(value, columns):
         for key, inner in value.items():
             if key in TIMED_KEYS:
                 continue
-            if isinstance(inner, str) and key + ".csv" in columns:
+            if isinstance(inner, str) and key in ("effect", "curves") and key + ".csv" in columns:
                 header = columns[key + ".csv"]
                 inner = without_columns(header + "\n" + inner, TIMES[key + ".csv"])
             out[key] = without_times(inner, columns)
@@ -57,13 +60,16 @@ def without_times(value, columns):
 def canonical(root, name):
     """What of a file must be equal."""
     raw = (root / name).read_bytes()
-    if name in TIMED_FILES:
+    if TIMED_FILES.fullmatch(name):
         return b""
     if name in TIMES:
         return without_columns(raw.decode(), TIMES[name])
     if name.endswith(".json"):
         headers = {t: (root / t).read_text().split("\n", 1)[0] for t in TIMES if (root / t).exists()}
-        return without_times(json.loads(raw), headers)
+        value = without_times(json.loads(raw), headers)
+        if name.startswith("importance/"):
+            value.pop("key", None)  # fscd's depends on the measured cost, also where the cost is not used
+        return value
     return raw
 
 

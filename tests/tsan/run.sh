@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/tsan/run.sh BUILD: the thread pool, then training and serving of tests/tsan/experiment.yaml with 4 threads, built with
+# tests/tsan/run.sh BUILD: the thread pool, then training and serving of tests/robust/everything.yaml with 4 threads, built with
 # ThreadSanitizer. OpenBLAS, which is not, runs on one thread. No suppressions.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -18,7 +18,11 @@ fi
 echo "planted race found"
 run "$build/tsan_pool"
 echo "pool: no race"
-if ! run "$build/prerank" run tests/tsan/experiment.yaml --set data_dir="$folder/data" --out "$folder/out" --threads 4 --quiet \
+# serving: with each store that needs no server, in each precision, in closed and open loop; few requests, for a race shows at once
+settings=("data_dir=$folder/data" "seeds=[1]" "measure.candidates=[10,40]" "measure.requests=60" "measure.warmup=2"
+          "measure.min_seconds=0" "measure.store=[memory,lmdb]" "measure.precision=[fp32,bf16,int8]" "measure.load=[closed,open]"
+          "measure.open_seconds=0.02")
+if ! run "$build/prerank" run tests/robust/everything.yaml "${settings[@]/#/--set=}" --out "$folder/out" --threads 4 --quiet --no-report \
         >"$folder/log" 2>&1 || grep -q 'WARNING: ThreadSanitizer' "$folder/log"; then
     cat "$folder/log" >&2
     exit 1
