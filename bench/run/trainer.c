@@ -204,8 +204,9 @@ static int build_feed(struct trainer *r) {
     if (o && loss_is_softmax(&o->loss)) {
         TRY(negatives_init(&r->negatives, t->ds, r->n_train, &o->loss, r->e));
         f.negatives = &r->negatives;
-        add_note(r->m,
-                 "softmax loss: scores rank items and are no logits; logloss, pcoc and ece mean nothing");
+        if (!distill_wanted(&o->distill))
+            add_note(r->m,
+                     "softmax loss: scores rank items and are no logits; logloss, pcoc and ece mean nothing");
     }
     if (o && distill_wanted(&o->distill)) {
         f.teacher = t->teacher;
