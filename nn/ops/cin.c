@@ -47,6 +47,8 @@ static struct block block_of(struct dims s, void *work, size_t rows) {
     return b;
 }
 
+static struct mat from_row(struct mat m, size_t first) { return (struct mat){m.p + first * m.ld, m.ld}; }
+
 /* (rows, vectors * D) to (vectors, rows * D) */
 static void side_by_side(size_t rows, size_t vectors, size_t d, struct mat from, float *to) {
     for (size_t v = 0; v < vectors; v++)
@@ -88,8 +90,8 @@ KERNEL static void products_grad(size_t h, size_t f, size_t n, const float *rest
 static struct block block_forward(struct op_ctx *c, struct dims s, size_t first) {
     size_t rows = block_rows(s);
     struct block b = block_of(s, c->work, c->rows - first < rows ? c->rows - first : rows);
-    side_by_side(b.rows, s.h, s.d, mat_rows(c->in[0], first), b.x);
-    side_by_side(b.rows, s.f, s.d, mat_rows(c->in[1], first), b.x0);
+    side_by_side(b.rows, s.h, s.d, from_row(c->in[0], first), b.x);
+    side_by_side(b.rows, s.f, s.d, from_row(c->in[1], first), b.x0);
     products(s.h, s.f, b.n, b.x, b.x0, b.z);
     return b;
 }
@@ -100,7 +102,7 @@ static void cin_forward(struct op_ctx *c) {
         struct block b = block_forward(c, s, r);
         gemm_nn(s.k, b.n, s.h * s.f, (struct mat){c->param[0], s.h * s.f}, b.z, b.n, (struct mat){b.y, b.n},
                 false);
-        row_by_row(b.rows, s.k, s.d, b.y, mat_rows(c->out, r), false);
+        row_by_row(b.rows, s.k, s.d, b.y, from_row(c->out, r), false);
     }
 }
 
@@ -113,13 +115,13 @@ static void cin_backward(struct op_ctx *c) {
     for (size_t r = 0; r < c->rows; r += block_rows(s)) {
         struct block b = block_forward(c, s, r);
         struct mat g = {b.y, b.n}, w = {c->param[0], hf};
-        side_by_side(b.rows, s.k, s.d, mat_rows(c->out_grad, r), b.y);
+        side_by_side(b.rows, s.k, s.d, from_row(c->out_grad, r), b.y);
         gemm_nt(s.k, hf, b.n, g, b.z, b.n, (struct mat){c->param_grad[0], hf}, true);
         memset(b.dz, 0, hf * b.n * sizeof *b.dz);
         gemm_tn_add(s.k, hf, b.n, w, g, b.dz, b.n);
         products_grad(s.h, s.f, b.n, b.x, b.x0, b.dz, b.dx, b.dx0);
-        if (c->in_grad[0].p) row_by_row(b.rows, s.h, s.d, b.dx, mat_rows(c->in_grad[0], r), true);
-        if (c->in_grad[1].p) row_by_row(b.rows, s.f, s.d, b.dx0, mat_rows(c->in_grad[1], r), true);
+        if (c->in_grad[0].p) row_by_row(b.rows, s.h, s.d, b.dx, from_row(c->in_grad[0], r), true);
+        if (c->in_grad[1].p) row_by_row(b.rows, s.f, s.d, b.dx0, from_row(c->in_grad[1], r), true);
     }
 }
 
