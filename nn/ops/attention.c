@@ -4,8 +4,8 @@
  * column is the number of rows that are there. User side: computed once a request. target_attention  with q
  * (B,D): weight_t = w2 relu(W1 [h_t, q, h_t - q, h_t * q] + b1) + b2, no softmax; out = sum_t weight_t h_t.
  *
- * attr_i of both: 0 = T, 1 = D, 2 = hidden units. Parameters: W1 (H,4D), b1, w2 (1,H), b2. Work: one row's
- * inputs and hidden values, made again in the backward pass. */
+ * attr_i of both: 0 = T, 1 = D, 2 = hidden units. Parameters: W1 (H,4D), b1, w2 (1,H), b2. Work: inputs
+ * and hidden values of a block of rows, made again in the backward pass. */
 #include "nn/op.h"
 #include "nn/vec.h"
 #include <stdio.h>
@@ -56,89 +56,127 @@ int nn_sequence(struct graph *g, int ids, int length, int dim, const char *table
     return id;
 }
 
-struct row { /* one row of the batch, seen as n recent items */
-    size_t n, d, hidden;
-    const float *h, *q;
+/* Some rows of the batch, their recent items one after the other: products of a few hundred items are what OpenBLAS is good
+ * at. */
+enum { BLOCK_ITEMS = 256 };
+
+struct block {
+    size_t first, rows, d, hidden;
+    size_t n;         /* items of all rows */
     float *x, *z, *w; /* (n,4D) inputs, (n,H) hidden values, (n) weights */
     float *dx, *dz;   /* the same for gradients */
 };
 
+static size_t block_rows(const struct node *n) {
+    size_t t = (size_t)n->attr_i[0];
+    return t < BLOCK_ITEMS ? BLOCK_ITEMS / t : 1;
+}
+
 static size_t attention_work(const struct node *n, size_t rows) {
     size_t t = (size_t)n->attr_i[0], d = (size_t)n->attr_i[1], h = (size_t)n->attr_i[2];
     (void)rows;
-    return 2 * t * (4 * d + h + 1) * sizeof(float);
+    return 2 * block_rows(n) * t * (4 * d + h + 1) * sizeof(float);
 }
 
-static struct row row_forward(struct op_ctx *c, size_t r) {
-    size_t t = (size_t)c->node->attr_i[0], d = (size_t)c->node->attr_i[1],
-           hidden = (size_t)c->node->attr_i[2];
-    float *work = c->work;
-    struct row s = {
-        .d = d, .hidden = hidden, .h = c->in[0].p + r * c->in[0].ld, .q = c->in[1].p + r * c->in[1].ld};
-    s.n = (size_t)s.h[t * d];
-    s.x = work;
-    s.z = s.x + t * 4 * d;
-    s.w = s.z + t * hidden;
-    s.dx = s.w + t;
-    s.dz = s.dx + t * 4 * d;
-    for (size_t i = 0; i < s.n; i++) {
-        const float *h = s.h + i * d;
-        float *x = s.x + i * 4 * d;
+static const float *sequence_of(const struct op_ctx *c, size_t r) { return c->in[0].p + r * c->in[0].ld; }
+static size_t items_of(const struct op_ctx *c, size_t r) {
+    return (size_t)sequence_of(c, r)[(size_t)c->node->attr_i[0] * (size_t)c->node->attr_i[1]];
+}
+
+/* [h, q, h - q, h * q] of n items */
+KERNEL static void fill_inputs(size_t n, size_t d, const float *restrict h, const float *restrict q,
+                               float *restrict x) {
+    for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < d; k++) {
-            x[k] = h[k];
-            x[d + k] = s.q[k];
-            x[2 * d + k] = h[k] - s.q[k];
-            x[3 * d + k] = h[k] * s.q[k];
+            x[i * 4 * d + k] = h[i * d + k];
+            x[i * 4 * d + d + k] = q[k];
+            x[i * 4 * d + 2 * d + k] = h[i * d + k] - q[k];
+            x[i * 4 * d + 3 * d + k] = h[i * d + k] * q[k];
         }
+}
+
+static struct block block_forward(struct op_ctx *c, size_t first) {
+    size_t t = (size_t)c->node->attr_i[0], most = block_rows(c->node);
+    struct block s = {.first = first, .d = (size_t)c->node->attr_i[1], .hidden = (size_t)c->node->attr_i[2]};
+    s.rows = c->rows - first < most ? c->rows - first : most;
+    s.x = c->work;
+    s.z = s.x + most * t * 4 * s.d;
+    s.w = s.z + most * t * s.hidden;
+    s.dx = s.w + most * t;
+    s.dz = s.dx + most * t * 4 * s.d;
+    for (size_t r = first; r < first + s.rows; r++) {
+        size_t n = items_of(c, r);
+        fill_inputs(n, s.d, sequence_of(c, r), c->in[1].p + r * c->in[1].ld, s.x + s.n * 4 * s.d);
+        s.n += n;
     }
     if (!s.n) return s;
-    struct mat z = {s.z, hidden};
-    gemm_nt(s.n, hidden, 4 * d, (struct mat){s.x, 4 * d}, c->param[0], 4 * d, z, false);
-    vec_bias_act(s.n, hidden, z, c->param[1], ACT_RELU);
-    for (size_t i = 0; i < s.n; i++) s.w[i] = vec_dot(hidden, s.z + i * hidden, c->param[2]) + c->param[3][0];
+    struct mat z = {s.z, s.hidden};
+    gemm_nt(s.n, s.hidden, 4 * s.d, (struct mat){s.x, 4 * s.d}, c->param[0], 4 * s.d, z, false);
+    vec_bias_act(s.n, s.hidden, z, c->param[1], ACT_RELU);
+    vec_row_dot(s.n, s.hidden, (struct mat){s.w, 1}, z, (struct mat){c->param[2], 0}, false);
+    for (size_t i = 0; i < s.n; i++) s.w[i] += c->param[3][0];
     return s;
 }
 
 static void attention_forward(struct op_ctx *c) {
     size_t d = (size_t)c->node->attr_i[1];
-    for (size_t r = 0; r < c->rows; r++) {
-        struct row s = row_forward(c, r);
-        float *out = c->out.p + r * c->out.ld;
-        memset(out, 0, d * sizeof *out);
-        vec_col_sum(s.n, d, (struct mat){(float *)s.h, d}, &(struct mat){s.w, 1}, out);
+    for (size_t first = 0; first < c->rows; first += block_rows(c->node)) {
+        struct block s = block_forward(c, first);
+        float *w = s.w;
+        for (size_t r = first; r < first + s.rows; r++) {
+            float *out = c->out.p + r * c->out.ld;
+            size_t n = items_of(c, r);
+            memset(out, 0, d * sizeof *out);
+            vec_col_sum(n, d, (struct mat){(float *)sequence_of(c, r), d}, &(struct mat){w, 1}, out);
+            w += n;
+        }
     }
 }
 
-/* Gradients of one row's attention network; leaves d(inputs) in s->dx. */
-static void row_backward(struct op_ctx *c, const struct row *s, const float *g) {
+/* Gradients of a block's attention network; leaves d(inputs) in s->dx. */
+static void network_backward(struct op_ctx *c, const struct block *s) {
     struct mat dz = {s->dz, s->hidden}, z = {s->z, s->hidden}, x = {s->x, 4 * s->d};
-    for (size_t i = 0; i < s->n; i++) {
-        float dw = vec_dot(s->d, g, s->h + i * s->d);
-        c->param_grad[3][0] += dw;
-        vec_copy(1, s->hidden, (struct mat){c->param_grad[2], 0}, mat_rows(z, i), dw, true);
-        vec_copy(1, s->hidden, mat_rows(dz, i), (struct mat){c->param[2], 0}, dw, false);
-    }
+    size_t at = 0;
+    for (size_t r = s->first; r < s->first + s->rows; r++)
+        for (size_t i = 0, n = items_of(c, r); i < n; i++, at++) {
+            float dw = vec_dot(s->d, c->out_grad.p + r * c->out_grad.ld, sequence_of(c, r) + i * s->d);
+            c->param_grad[3][0] += dw;
+            vec_copy(1, s->hidden, (struct mat){c->param_grad[2], 0}, mat_rows(z, at), dw, true);
+            vec_copy(1, s->hidden, mat_rows(dz, at), (struct mat){c->param[2], 0}, dw, false);
+        }
     vec_act_grad(s->n, s->hidden, dz, z, ACT_RELU, c->param_grad[1]);
     gemm_tn_add(s->n, s->hidden, 4 * s->d, dz, x, c->param_grad[0], 4 * s->d);
     gemm_nn(s->n, 4 * s->d, s->hidden, dz, c->param[0], 4 * s->d, (struct mat){s->dx, 4 * s->d}, false);
+}
+
+/* dh_i += w_i g + what came through the network; dq likewise */
+KERNEL static void add_grads(size_t n, size_t d, const float *restrict h, const float *restrict q,
+                             const float *restrict g, const float *restrict w, const float *restrict dx,
+                             float *restrict dh, float *restrict dq) {
+    for (size_t i = 0; i < n; i++) {
+        const float *x = dx + i * 4 * d;
+        for (size_t k = 0; dh && k < d; k++)
+            dh[i * d + k] += w[i] * g[k] + x[k] + x[2 * d + k] + x[3 * d + k] * q[k];
+        for (size_t k = 0; dq && k < d; k++) dq[k] += x[d + k] - x[2 * d + k] + x[3 * d + k] * h[i * d + k];
+    }
 }
 
 static void attention_backward(struct op_ctx *c) {
     size_t t = (size_t)c->node->attr_i[0], d = (size_t)c->node->attr_i[1];
     if (c->in_grad[0].p && !c->in_acc[0]) vec_copy(c->rows, t * d + 1, c->in_grad[0], c->in[0], 0, false);
     if (c->in_grad[1].p && !c->in_acc[1]) vec_copy(c->rows, d, c->in_grad[1], c->in[1], 0, false);
-    for (size_t r = 0; r < c->rows; r++) {
-        const float *g = c->out_grad.p + r * c->out_grad.ld;
-        struct row s = row_forward(c, r);
+    for (size_t first = 0; first < c->rows; first += block_rows(c->node)) {
+        struct block s = block_forward(c, first);
         if (!s.n) continue;
-        row_backward(c, &s, g);
-        float *dh = c->in_grad[0].p ? c->in_grad[0].p + r * c->in_grad[0].ld : NULL;
-        float *dq = c->in_grad[1].p ? c->in_grad[1].p + r * c->in_grad[1].ld : NULL;
-        for (size_t i = 0; i < s.n; i++) {
-            const float *dx = s.dx + i * 4 * d, *h = s.h + i * d;
-            for (size_t k = 0; dh && k < d; k++)
-                dh[i * d + k] += s.w[i] * g[k] + dx[k] + dx[2 * d + k] + dx[3 * d + k] * s.q[k];
-            for (size_t k = 0; dq && k < d; k++) dq[k] += dx[d + k] - dx[2 * d + k] + dx[3 * d + k] * h[k];
+        network_backward(c, &s);
+        size_t at = 0;
+        for (size_t r = first; r < first + s.rows; r++) {
+            size_t n = items_of(c, r);
+            add_grads(n, d, sequence_of(c, r), c->in[1].p + r * c->in[1].ld,
+                      c->out_grad.p + r * c->out_grad.ld, s.w + at, s.dx + at * 4 * d,
+                      c->in_grad[0].p ? c->in_grad[0].p + r * c->in_grad[0].ld : NULL,
+                      c->in_grad[1].p ? c->in_grad[1].p + r * c->in_grad[1].ld : NULL);
+            at += n;
         }
     }
 }
