@@ -12,7 +12,7 @@
  * request   the same with the choice of the best 100
  * exact     the best 100 of all items for one user: serve/towers.h
  * flat      the same by FAISS's IndexFlatIP, which has one thread for one user
- * exact20, flat20   for 20 users: FAISS then takes a matrix product, on all threads
+ * exact20, flat20   for 20 users at once: FAISS then takes a matrix product, by OpenBLAS on one thread
  *
  * Scores are checked against plain inner products in double, and the two lists against each other.
  */
