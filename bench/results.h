@@ -77,7 +77,7 @@
     "valid,auc,"                                                                                             \
     "logloss,p50_us,p50_lo_us,p50_hi_us,p99_us,qps,items_per_second,flops_per_candidate,bytes_per_"          \
     "candidate,floor_us,"                                                                                    \
-    "params,pareto,chosen,usable_qps"
+    "params,pareto,chosen,usable_qps,gauc_delta"
 #define RESULTS_DIFFERENCES_COLUMNS                                                                          \
     "variant,features,against,against_features,seeds,users,difference,lo,hi,seeds_lo,seeds_hi,p_users,p_"    \
     "holm,"                                                                                                  \

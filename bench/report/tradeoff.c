@@ -1,6 +1,7 @@
 #include "bench/report/tradeoff.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "bench/report/lowered.h"
 #include "bench/results.h"
 #include <math.h>
 #include <stdbool.h>
@@ -233,6 +234,7 @@ int tradeoff_load(const char *dir, struct effect *f, struct tradeoff *t, struct 
     TRY(effect_load(dir, f, e));
     int rc = table_load(dir, "compute.csv", &t->compute, e);
     if (!rc) rc = join(t, f, e);
+    if (!rc) rc = lowered_apply(dir, t, e);
     if (rc) {
         tradeoff_release(t);
         effect_release(f);
@@ -280,6 +282,7 @@ static void write_point(struct csv_line *l, const struct tradeoff_point *p) {
     flag(l, p->pareto);
     flag(l, p->chosen);
     csv_num(l, p->usable_qps);
+    csv_num(l, p->gauc_delta);
     csv_end(l);
 }
 

@@ -28,6 +28,7 @@ struct tradeoff_point {
     const char *variant, *features, *precision, *store, *load, *verdict;
     const struct effect_group *group; /* NULL: measured, not trained */
     struct effect_stat gauc;
+    double gauc_delta; /* of the precision, in gauc already; NaN: not measured */
     double n_features, seeds, gauc_valid, auc, logloss, params;
     double candidates, threads, offered_qps, qps, items_per_second, samples;
     double usable_qps; /* the largest offered rate that keeps to the limit; NaN: not measured */

@@ -137,12 +137,13 @@ Test(measure, lower_precisions_are_timed_and_their_quality_is_measured_on_the_lo
     static const char *const precisions[] = {"bf16", "fp16", "int8"};
     struct ran r = run("precision: [fp32, bf16, fp16, int8]");
     cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
-    const char *quality = scratch_read(&s, "out/precision.csv"), *effect = scratch_read(&s, "out/effect.csv");
+    const char *quality = scratch_read(&s, "out/precision.csv"), *effect = scratch_read(&s, "out/effect.csv"),
+               *tradeoff = scratch_read(&s, "out/tradeoff.csv");
     cr_expect_eq(count_lines(quality), 1 + 2 * 4 * 2);
     cr_expect_eq(count_lines(scratch_read(&s, "out/compute.csv")), 1 + 2 * 4 * 2);
     for (int v = 0; v < 2; v++) {
         const char *variant = v ? "mlp" : "dssm";
-        char key[80];
+        char key[120];
         snprintf(key, sizeof key, "variant=%s,split=test", variant);
         /* as served, it is the model that was trained */
         cr_expect_float_eq(number(quality, variant, "fp32", "test", "gauc"),
@@ -157,6 +158,11 @@ Test(measure, lower_precisions_are_timed_and_their_quality_is_measured_on_the_lo
                                    number(quality, variant, "fp32", "test", "gauc"),
                                1e-8);
             cr_expect_lt(fabs(delta), 0.02);
+            snprintf(key, sizeof key, "variant=%s,candidates=10,precision=%s", variant, precisions[p]);
+            cr_expect_float_eq(atof(cell(&s, tradeoff, key, "gauc_delta")), delta, 1e-9);
+            cr_expect_float_eq(atof(cell(&s, tradeoff, key, "gauc")),
+                               number(quality, variant, precisions[p], "test", "gauc"), 1e-8,
+                               "the trade-off is that of the precision");
         }
     }
 }
