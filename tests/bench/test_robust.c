@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-TestSuite(robust, .timeout = 120);
+TestSuite(robust, .timeout = 300);
 
 static void assert_passes(const char *script, const char *arguments) {
     char command[1400];
