@@ -84,11 +84,15 @@ for look in "1200 1 checked.html" "390 1 checked.html" "360 1 checked.html" "120
 <script>onmessage = m => { document.getElementById('verdict').textContent = m.data; };</script>
 <iframe style="border:0" width="$1" height="900" src="$3"></iframe>
 EOF
-    timeout 120 "$chromium" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
-        --disable-component-update --disable-sync --user-data-dir="$(mktemp -d -p "$work")" \
-        --blink-settings=preferredColorScheme="$2" --enable-logging=stderr --window-size=1300,1000 \
-        --virtual-time-budget=4000 --dump-dom "file://$work/frame.html" > "$work/frame.dom" 2> "$work/frame.log"
-    verdict=$(grep -o '<p id="verdict">[^<]*' "$work/frame.dom" | cut -d'>' -f2)
+    # on a busy machine the page may not be ready in time: that says nothing about the page, so once more
+    for attempt in 1 2 3; do
+        timeout 120 "$chromium" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
+            --disable-component-update --disable-sync --user-data-dir="$(mktemp -d -p "$work")" \
+            --blink-settings=preferredColorScheme="$2" --enable-logging=stderr --window-size=1300,1000 \
+            --virtual-time-budget=4000 --dump-dom "file://$work/frame.html" > "$work/frame.dom" 2> "$work/frame.log"
+        verdict=$(grep -o '<p id="verdict">[^<]*' "$work/frame.dom" | cut -d'>' -f2)
+        [ -z "$verdict" ] || break
+    done
     console=$(grep -h ':CONSOLE' "$work/frame.log")
     if [ "$verdict" = "ALL GOOD" ] && [ -z "$console" ]; then
         passed=$((passed + 1))
