@@ -64,8 +64,7 @@ int args_parse_n(int argc, char **argv, const struct arg *args, const char *what
             position[got++] = argv[i];
         }
     }
-    if (got < n)
-        return err_set(e, ERR_INPUT, "%s: needs %s (see `prerank help %s`)", argv[0], what, argv[0]);
+    if (got < n) return err_set(e, ERR_INPUT, "%s: needs %s (see `prerank help %s`)", argv[0], what, argv[0]);
     return 0;
 }
 

@@ -58,7 +58,7 @@
 /* gauc_delta: to the same run in fp32; score_*: |logit - the logit in fp32| */
 #define RESULTS_PRECISION_COLUMNS                                                                            \
     "variant,features,precision,seed,split,rows,gauc,gauc_delta,auc,logloss,score_max_diff,score_mean_diff"
-#define RESULTS_SLICES_COLUMNS "variant,features,by,slice,from,to,seeds,rows,users_kept,gauc,gauc_lo,gauc_hi"
+#define RESULTS_SLICES_COLUMNS      "variant,features,by,slice,from,to,seeds,rows,users_kept,gauc,gauc_lo,gauc_hi"
 #define RESULTS_CALIBRATION_COLUMNS "variant,features,bin,rows,predicted,observed"
 #define RESULTS_LATENCY_COLUMNS                                                                              \
     "variant,features,precision,store,candidates,threads,load,percentile,rt_us,offered_qps"

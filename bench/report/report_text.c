@@ -136,7 +136,7 @@ static void print_choice(const struct study *s, const struct choice *c, FILE *ou
         }
         at += fprintf(out, "%s%.*s", at ? " " : "", n, word);
         word += n;
-        while (*word == ' ') word++;
+        word += strspn(word, " ");
     }
     putc('\n', out);
     str_release(&text);

@@ -4,7 +4,8 @@
 #include "bench/report/svg.h"
 #include <string.h>
 
-/* clang-format off: both lists, one a line, in the page's order */
+/* both lists, one a line, in the page's order */
+/* clang-format off */
 extern const struct section section_tradeoff;
 extern const struct section section_selection;
 extern const struct section section_quality;

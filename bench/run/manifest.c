@@ -16,7 +16,8 @@
 
 static const char *const own_folders[] = {"teachers", "importance", "runs",  "predictions",
                                           "models",   "plots",      "stores"};
-/* clang-format off: one a line */
+/* one a line */
+/* clang-format off */
 static const char *const own_files[] = {
     "effect.csv",     "curves.csv",      "compute.csv",      "latency.csv",     "tradeoff.csv",
     "importance.csv", "fields.csv",      "subsets.csv",      "selection.csv",   "retrieval.csv",

@@ -1,6 +1,6 @@
 /* A small experiment from end to end, through the program. */
-#include "bench/results.h"
 #include "bench/load/samples.h"
+#include "bench/results.h"
 #include "metrics/metrics.h"
 #include "tests/bench/scratch.h"
 #include <criterion/criterion.h>
