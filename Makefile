@@ -110,7 +110,7 @@ bench-score: $(BUILD)/perf_score
 	@bench/peers/duel.py score --build $(BUILD) $(DUEL)
 	@bench/peers/duel.py score --build $(BUILD) --hidden 1024,512,256,128,64 --brief --rounds 6 $(DUEL)
 
-bench-load: $(BUILD)/perf_load ## the load generator against the theory of queues, on the real clock (2 minutes; a quiet machine)
+bench-load: $(BUILD)/perf_load ## the load generator against the theory of queues, on the real clock (3 minutes of a quiet machine)
 	@$(BUILD)/perf_load
 
 bench-towers: $(BUILD)/perf_towers ## two towers: scoring against random reads of memory, exact search against FAISS
