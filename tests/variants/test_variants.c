@@ -306,3 +306,45 @@ Test(variants, train_to_the_same_bits_with_any_number_of_threads, .timeout = 120
         end(&one);
     }
 }
+
+/* What the papers use, or what public systems agree on; changing one changes everybody's results. */
+Test(variants, have_the_options_and_defaults_that_are_usual) {
+    static const struct {
+        const char *variant, *option, *value;
+    } usual[] = {{"dssm", "hidden", "128,64,32"},
+                 {"dssm", "dropout", "0"},
+                 {"dssm", "batch_norm", "false"},
+                 {"dssm", "normalize", "false"},
+                 {"dssm", "temperature", "1"},
+                 {"senet", "reduction", "3"},
+                 {"senet", "gate", "relu"},
+                 {"senet", "skip", "false"},
+                 {"parallel", "channels", "mlp,dcn,fm,ffm,cin"},
+                 {"parallel", "cross_layers", "3"},
+                 {"parallel", "cin", "32,32"},
+                 {"parallel", "ffm_dim", "4"},
+                 {"parallel", "d", "32"},
+                 {"dat", "hidden", "256,128,32"},
+                 {"dat", "mimic_user", "0.5"},
+                 {"dat", "mimic_item", "0.5"},
+                 {"dat", "category_alignment", "1"},
+                 {"inttower", "heads", "4"},
+                 {"inttower", "head_dim", "32"},
+                 {"mlp", "hidden", "256,128,64"},
+                 {"dcn", "cross_layers", "3"},
+                 {"dcn", "hidden", "256,128"},
+                 {"din", "length", "50"},
+                 {"din", "attention", "36"},
+                 {"cold", "hidden", "256,128,64"},
+                 {"cold", "linear_log", "false"},
+                 {"cold", "importance", "none"}};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        const struct opt *o = variant_find(usual[i].variant)->opts;
+        while (o->name && strcmp(o->name, usual[i].option) != 0) o++;
+        cr_assert_not_null(o->name, "%s has no option %s", usual[i].variant, usual[i].option);
+        cr_expect_str_eq(o->def, usual[i].value, "%s.%s is %s", usual[i].variant, usual[i].option, o->def);
+    }
+    for (const struct variant *const *v = variant_all(); *v; v++)
+        for (const struct opt *o = (*v)->opts; o->name; o++)
+            cr_expect(o->help && *o->help, "%s.%s says nothing of itself", (*v)->name, o->name);
+}
