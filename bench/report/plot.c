@@ -144,7 +144,22 @@ static void add_ticks(struct str *out, const char *axis, const struct ticks *t) 
     str_add(out, ")\n");
 }
 
+/* A name that would leave the picture, at the end of an axis, is left out; its line stays. */
+static struct ticks inside(const struct panel *p, const struct ticks *x) {
+    struct ticks t = *x;
+    for (int i = 0; i < t.n; i++) {
+        double at = panel_px(p, t.at[i]), half = text_width(t.label[i], PLOT_TEXT_PX) / 2;
+        if (at + half > p->w || at - half < 0) t.label[i][0] = '\0';
+    }
+    return t;
+}
+
 void panel_axes(const struct panel *p, const struct ticks *x, const struct ticks *y) {
+    struct ticks kept;
+    if (x) {
+        kept = inside(p, x);
+        x = &kept;
+    }
     str_add(p->out, "unset label\nunset arrow\nunset object\n");
     str_addf(p->out, "set lmargin at screen %.6f\nset rmargin at screen %.6f\n", p->left / p->w,
              p->right / p->w);
