@@ -5,13 +5,18 @@
 #include <math.h>
 #include <string.h>
 
+enum { OFFERED, COUNT, P50, P99, P99_LO, P99_HI, SERVICE, WAIT, LAG, BUSY, LATE, NUMBERS };
 struct rows {
     const struct table *t;
-    double *offered, *n, *p50, *p99, *lo, *hi, *service, *wait, *lag, *utilisation, *late, *limit;
+    double *v[NUMBERS]; /* columns */
 };
 
 static const char *text(const struct rows *r, size_t row, const char *column) {
     return table_text(r->t, row, table_column(r->t, column));
+}
+
+static double at(const struct rows *r, size_t row, int number) {
+    return r->v[number] ? r->v[number][row] : (double)NAN;
 }
 
 static bool planned(const struct rows *r, size_t row) {
@@ -20,18 +25,11 @@ static bool planned(const struct rows *r, size_t row) {
 }
 
 static int load(struct table *t, struct rows *r, struct err *e) {
-    *r = (struct rows){.t = t};
-    const struct {
-        const char *name;
-        double **value;
-    } number[] = {{"offered_qps", &r->offered}, {"n", &r->n},
-                  {"p50_us", &r->p50},          {"p99_us", &r->p99},
-                  {"p99_lo_us", &r->lo},        {"p99_hi_us", &r->hi},
-                  {"service_us", &r->service},  {"wait_us", &r->wait},
-                  {"lag_p99_us", &r->lag},      {"utilisation", &r->utilisation},
-                  {"late_share", &r->late},     {"limit_ms", &r->limit}};
-    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
-        TRY(table_numbers(t, number[i].name, number[i].value, e));
+    static const char *const name[NUMBERS] = {"offered_qps", "n",           "p50_us",     "p99_us",
+                                              "p99_lo_us",   "p99_hi_us",   "service_us", "wait_us",
+                                              "lag_p99_us",  "utilisation", "late_share"};
+    r->t = t;
+    for (int i = 0; i < NUMBERS; i++) TRY(table_numbers(t, name[i], &r->v[i], e));
     return 0;
 }
 
@@ -50,16 +48,16 @@ static void row(const struct study *s, const struct rows *r, size_t i, struct st
     const char *spread = text(r, i, "candidates_from");
     html_text_cell(out, *spread ? spread : text(r, i, "candidates"));
     html_text_cell(out, text(r, i, "load"));
-    html_count(out, r->offered[i]);
-    html_number(out, 100 * r->utilisation[i], "%.0f %%");
-    html_time(out, r->p50[i]);
-    html_time(out, r->p99[i]);
-    html_time_range(out, r->lo[i], r->hi[i]);
-    html_time(out, r->service[i]);
-    html_time(out, r->wait[i]);
-    html_time(out, r->lag[i]);
-    html_number(out, 100 * r->late[i], "%.2f %%");
-    html_count(out, r->n[i]);
+    html_count(out, at(r, i, OFFERED));
+    html_number(out, 100 * at(r, i, BUSY), "%.0f %%");
+    html_time(out, at(r, i, P50));
+    html_time(out, at(r, i, P99));
+    html_time_range(out, at(r, i, P99_LO), at(r, i, P99_HI));
+    html_time(out, at(r, i, SERVICE));
+    html_time(out, at(r, i, WAIT));
+    html_time(out, at(r, i, LAG));
+    html_number(out, 100 * at(r, i, LATE), "%.2f %%");
+    html_count(out, at(r, i, COUNT));
     html_text_cell(out, text(r, i, "verdict"));
     str_add(out, "</tr>\n");
 }
