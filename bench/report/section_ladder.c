@@ -140,7 +140,8 @@ static int draw(const struct study *s, struct gallery *g, struct err *e) {
     int rc = 0;
     TRY(rungs_load(s, &r, &there, e));
     if (!there) return 0;
-    for (double c = next_size(&r, 0); !isnan(c) && !rc; c = next_size(&r, c)) {
+    double c = 0;
+    while (!rc && !isnan(c = next_size(&r, c))) {
         struct picture *p = gallery_next(g, e);
         rc = p ? gallery_keep(g, draw_one(&r, s, c, p), e) : ERR_INPUT;
     }
@@ -189,7 +190,8 @@ static int write(const struct study *s, const struct gallery *g, struct str *out
     TRY(rungs_load(s, &r, &there, e));
     if (!there) return 0;
     if (r.t.rows) str_add(out, "<section id=\"ladder\">\n<h2>The engine, step by step</h2>\n");
-    for (double c = next_size(&r, 0); !isnan(c); c = next_size(&r, c)) {
+    double c = 0;
+    while (!isnan(c = next_size(&r, c))) {
         char count[32];
         count_text(count, c);
         str_addf(out, "<h3>%s candidates</h3>\n", count);

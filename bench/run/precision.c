@@ -210,7 +210,7 @@ int precision_run(const struct sweep *s, struct pool *pool, struct err *e) {
     struct err own = ERR_INIT;
     struct lowered l = {.s = s, .pool = pool, .e = e ? e : &own};
     char path[1024];
-    struct file_out o;
+    struct file_out o = {.f = NULL};
     if (!any_lower(&s->x->measure.precision)) return 0;
     int rc = begin(&l);
     if (!rc) rc = file_join(path, sizeof path, s->dir, "precision.csv", l.e);
