@@ -10,7 +10,7 @@ static void top_short(const float *score, size_t n, size_t k, uint32_t *order) {
     struct best b = {.k = k, .heap = heap};
     best_offer(&b, score, n, 0);
     best_sort(&b);
-    for (size_t i = 0; i < k; i++) order[i] = heap[i].item;
+    for (size_t i = 0; i < k; i++) order[i] = b.heap[i].item;
 }
 
 /* Is candidate a worse than b? Ties: the later position is worse, so the order is total. */
