@@ -31,8 +31,7 @@ static void rows_each(size_t dim, const float *x, const float *rows, size_t n, f
 #define V4     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
 #define INLINE static inline __attribute__((always_inline))
 
-/* Lane sums of sixteen rows, from 16 lanes each down to one: lanes half a register apart are added, as vec_dot()
- * does, and two rows share each register, then four, then all. */
+/* Lane sums of sixteen rows, from 16 lanes each down to one: lanes half a register apart are added, and two rows share each register, then four, then all. */
 V4 INLINE __m512 halve_512(__m512 a, __m512 b) { /* [a0+a2 a1+a3 b0+b2 b1+b3] of 128-bit blocks */
     return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
 }
@@ -67,16 +66,27 @@ V4 INLINE void sixteen(size_t dim, const float *x, const float *const row[GROUP]
     _mm512_storeu_ps(out, _mm512_permutexvar_ps(order, halve_64(a, b)));
 }
 
+/* The last group repeats its last row, so that every product comes from the same arithmetic. */
+V4 INLINE void last_group(size_t dim, const float *x, const float *row[GROUP], size_t n, float *out) {
+    float all[GROUP];
+    for (size_t r = n; r < GROUP; r++) row[r] = row[n - 1];
+    sixteen(dim, x, row, all);
+    for (size_t r = 0; r < n; r++) out[r] = all[r];
+}
+
 V4 INLINE void gather_groups(size_t dim, const float *x, const float *table, const uint32_t *ids, size_t n,
                              float *out) {
     const float *row[GROUP];
-    for (size_t i = 0; i + GROUP <= n; i += GROUP) {
+    size_t i = 0;
+    for (; i + GROUP <= n; i += GROUP) {
         size_t ahead = i + AHEAD + GROUP <= n ? AHEAD : 0;
 #pragma GCC unroll 16
         for (size_t r = 0; r < GROUP; r++) row[r] = table + (size_t)ids[i + r] * dim;
         for (size_t r = 0; ahead && r < GROUP; r++) ask_for(table + (size_t)ids[i + ahead + r] * dim, dim);
         sixteen(dim, x, row, out + i);
     }
+    for (size_t r = 0; i + r < n; r++) row[r] = table + (size_t)ids[i + r] * dim;
+    if (i < n) last_group(dim, x, row, n - i, out + i);
 }
 
 V4 static void gather_any(size_t dim, const float *x, const float *table, const uint32_t *ids, size_t n,
@@ -89,11 +99,14 @@ V4 static void gather_32(const float *x, const float *table, const uint32_t *ids
 
 V4 INLINE void rows_groups(size_t dim, const float *x, const float *rows, size_t n, float *out) {
     const float *row[GROUP];
-    for (size_t i = 0; i + GROUP <= n; i += GROUP) {
+    size_t i = 0;
+    for (; i + GROUP <= n; i += GROUP) {
 #pragma GCC unroll 16
         for (size_t r = 0; r < GROUP; r++) row[r] = rows + (i + r) * dim;
         sixteen(dim, x, row, out + i);
     }
+    for (size_t r = 0; i + r < n; r++) row[r] = rows + (i + r) * dim;
+    if (i < n) last_group(dim, x, row, n - i, out + i);
 }
 V4 static void rows_any(size_t dim, const float *x, const float *rows, size_t n, float *out) {
     rows_groups(dim, x, rows, n, out);
@@ -107,7 +120,6 @@ static bool in_groups(size_t dim, enum isa isa) { return dim && dim % LANES == 0
 
 void dots_gather(size_t dim, const float *x, const float *table, const uint32_t *ids, size_t n, enum isa isa,
                  float *out) {
-    size_t done = 0;
     (void)isa;
 #if defined(__x86_64__)
     if (in_groups(dim, isa)) {
@@ -116,14 +128,13 @@ void dots_gather(size_t dim, const float *x, const float *table, const uint32_t 
             gather_32(x, table, ids, n, out);
         else
             gather_any(dim, x, table, ids, n, out);
-        done = n / GROUP * GROUP;
+        return;
     }
 #endif
-    gather_each(dim, x, table, ids + done, n - done, out + done);
+    gather_each(dim, x, table, ids, n, out);
 }
 
 void dots_rows(size_t dim, const float *x, const float *rows, size_t n, enum isa isa, float *out) {
-    size_t done = 0;
     (void)isa;
 #if defined(__x86_64__)
     if (in_groups(dim, isa)) {
@@ -131,8 +142,8 @@ void dots_rows(size_t dim, const float *x, const float *rows, size_t n, enum isa
             rows_32(x, rows, n, out);
         else
             rows_any(dim, x, rows, n, out);
-        done = n / GROUP * GROUP;
+        return;
     }
 #endif
-    rows_each(dim, x, rows + done * dim, n - done, out + done);
+    rows_each(dim, x, rows, n, out);
 }

@@ -5,9 +5,10 @@
  *     dots_gather(32, user, items, ids, 1000, isa, score);             rows ids[0], ids[1], ...
  *     dots_rows(32, user, items, 1000, isa, score);                    rows 0, 1, ...
  *
- * Each product is vec_dot()'s, to the bit, for any instructions: sixteen lanes, added in the same order. Rows of
- * a multiple of 16 floats have a kernel that computes sixteen products at once (AVX-512); picked rows are asked of
- * memory some groups ahead, since a single row is far less than what a memory access takes.
+ * A product is the same to the bit whatever else is computed with it; between instructions, and to vec_dot(), the
+ * last bits may differ. Rows of a multiple of 16 floats have a kernel that computes sixteen products at once
+ * (AVX-512); picked rows are asked of memory some groups ahead, since a single row is far less than what a memory
+ * access takes.
  */
 #ifndef PRERANK_NN_DOTS_H
 #define PRERANK_NN_DOTS_H

@@ -1,8 +1,8 @@
-/* Many inner products at once against one at a time: equal to the bit, for any instructions, dimension and number of rows. */
+/* Many inner products at once against the plain sum, and, to the bit, against one at a time: for any instructions,
+ * dimension and number of rows. */
 #include "base/mem.h"
 #include "base/rng.h"
 #include "nn/dots.h"
-#include "nn/vec.h"
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -33,7 +33,8 @@ static void check(size_t dim, size_t n, enum isa isa) {
             for (size_t c = 0; c < dim; c++) want += (double)x[c] * (double)row[c];
             cr_assert_float_eq(out[i], want, 1e-4, "dim %zu, row %zu of %zu: %g, not %g", dim, i, n,
                                (double)out[i], want);
-            float one = vec_dot(dim, row, x);
+            float one;
+            dots_rows(dim, x, row, 1, isa, &one);
             cr_assert_eq(memcmp(&one, &out[i], sizeof one), 0, "dim %zu, row %zu of %zu", dim, i, n);
         }
         cr_assert_eq(memcmp(&untouched, &out[n], sizeof untouched), 0, "wrote behind the end");
@@ -42,7 +43,7 @@ static void check(size_t dim, size_t n, enum isa isa) {
     mem_free(x);
 }
 
-Test(dots, equal_single_products_to_the_bit) {
+Test(dots, equal_the_plain_sum_and_single_products_to_the_bit) {
     static const size_t dims[] = {1, 3, 16, 17, 32, 48, 64, MOST},
                         counts[] = {0, 1, 15, 16, 17, 33, 64, 255, ROWS};
     for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
