@@ -319,13 +319,13 @@ static int find_user_values(struct scorer *s, uint32_t user, uint64_t moment, st
     s->user_hits += known;
     int rc = known ? 0 : run_user_stage(s, user, moment, e);
     if (rc) {
-        if (s->cache) user_cache_forget(s->cache);
+        if (v) user_cache_forget(s->cache);
         return rc;
     }
     for (int k = 0; k < s->cut.n_user; k++) {
         size_t width = user_value_width(s, k);
         s->user_value[k] = known ? v : exec_value(s->user, s->cut.user_node[k]).p;
-        if (!s->cache) continue;
+        if (!v) continue;
         if (!known) memcpy(v, s->user_value[k], width * sizeof *v);
         v += width;
     }

@@ -16,7 +16,8 @@
 
 struct user_cache;
 int user_cache_create(size_t users, size_t floats, struct user_cache **out, struct err *e);
-float *user_cache_at(struct user_cache *c, uint32_t user, uint64_t moment, bool *known);
+float *user_cache_at(struct user_cache *c, uint32_t user, uint64_t moment, bool *known)
+    __attribute__((returns_nonnull));
 void user_cache_forget(struct user_cache *c); /* the entry handed out last: it could not be filled in */
 void user_cache_free(struct user_cache *c);   /* NULL is fine */
 
