@@ -34,7 +34,7 @@ TESTS    := $(foreach m,$(MODULES),$(if $(wildcard tests/$(m)/*.c),$(BUILD)/test
 all: $(PROGRAM)
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' Makefile tests/checks.mk | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' Makefile tests/checks.mk bench/compare/gate.mk | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(PROGRAM): $(BUILD)/obj/bench/main.o $(LIB)
 	@echo "  LINK  $@"
