@@ -25,10 +25,15 @@ static int check_schema(const char *path, struct problems *p) {
 static int check_experiment(const char *path, const struct arg_list *set, struct problems *p) {
     struct experiment x;
     if (experiment_load(path, set->v, set->n, &x, p)) return finish(p);
-    if (!experiment_check_models(&x, p))
+    if (!experiment_check_models(&x, p)) {
         printf("%s: ok: %d variants x %d feature subsets x %d seeds = %d runs%s\n", path, x.n_variants,
                x.n_subsets, x.o.seeds.n, x.n_variants * x.n_subsets * x.o.seeds.n,
                x.n_teachers ? ", and the teachers" : "");
+        int taken = 0;
+        for (int v = 0; v < x.n_variants; v++) taken += select_takes(&x.select, &x.variant[v]);
+        int more = taken * x.select.rank_by.n * x.select.top_k.n * x.o.seeds.n;
+        if (more) printf("%s: select: at most %d runs more, on fields that are chosen\n", path, more);
+    }
     experiment_release(&x);
     return finish(p);
 }
