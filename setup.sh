@@ -4,6 +4,7 @@
 #   ./setup.sh run     to build and run: compiler, libraries, gnuplot, the MovieLens data package
 #   ./setup.sh test    run + the test framework and the linters
 #   ./setup.sh fuzz    run + clang with libFuzzer
+#   ./setup.sh coverage    test + gcovr
 #   ./setup.sh bench   run + PyTorch, the peer that `make bench` measures against, and what writes ONNX models
 set -euo pipefail
 
@@ -11,13 +12,15 @@ run=(build-essential pkg-config libopenblas-pthread-dev libyaml-dev libcsv-dev l
      zlib1g-dev liblmdb-dev libhiredis-dev libfaiss-dev gnuplot-nox fonts-dejavu-core r-base-core r-cran-dslabs)
 test=(libcriterion-dev redis-server valgrind clang-format clang-tidy cppcheck python3-numpy python3-scipy python3-sklearn python3-pandas chromium)
 fuzz=(clang-14 libclang-rt-14-dev)
+coverage=(gcovr)
 bench=(python3-numpy python3-torch python3-onnx nodejs npm)
 
-usage="usage: ./setup.sh run|test|fuzz|bench"
+usage="usage: ./setup.sh run|test|fuzz|coverage|bench"
 case "${1:-}" in
 run) want=("${run[@]}") ;;
 test) want=("${run[@]}" "${test[@]}") ;;
 fuzz) want=("${run[@]}" "${fuzz[@]}") ;;
+coverage) want=("${run[@]}" "${test[@]}" "${coverage[@]}") ;;
 bench) want=("${run[@]}" "${bench[@]}") ;;
 *) echo "$usage" >&2; exit 2 ;;
 esac

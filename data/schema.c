@@ -205,6 +205,7 @@ bool schema_compare(const struct schema_condition *c, const char *text, bool *ok
 static int check_extract(const struct conf *c, const char *extract, struct err *e) {
     regex_t re;
     int rc = regcomp(&re, extract, REG_EXTENDED);
+    if (rc == REG_ESPACE) return err_nomem(e, strlen(extract));
     if (rc) {
         char why[128];
         regerror(rc, &re, why, sizeof why);

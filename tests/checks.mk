@@ -1,7 +1,7 @@
 # Checks beyond `make test`: sanitizers, fuzzing, kills, mutants, coverage (docs/testing.md says what each proves and how long
 # it takes). Each has a build directory of its own below build/.
 
-.PHONY: mutate robust sanitize tsan fuzz fuzz-build family-truth
+.PHONY: nomem coverage mutate robust sanitize tsan fuzz fuzz-build family-truth
 family-truth: $(PROGRAM) ## the model family where the truth is planted: who must win, and the best possible AUC (some minutes)
 	@tests/bench/family_truth.py $(PROGRAM) $(BUILD)/family-truth
 SANITIZED := BUILD=$(BUILD)/sanitize OPT="-O1 -g -fno-omit-frame-pointer" \
@@ -46,3 +46,15 @@ $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/fuzz.o $(LI
 MUTANTS ?= 0
 mutate: $(PROGRAM) $(BUILD)/tests/metrics $(BUILD)/tests/nn ## break metrics and operations in many ways: the tests must notice each (MUTANTS=4 for a sample)
 	@tests/mutate.py --build $(BUILD) --sample $(MUTANTS)
+
+nomem: $(BUILD)/nomem ## fail every allocation, also those of libraries, over configs, data and checkpoints
+	@$(BUILD)/nomem
+$(BUILD)/nomem: $(BUILD)/obj/tests/nomem/nomem.o $(LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) -Wl,--wrap=regcomp $^ $(LDLIBS) -o $@
+
+COVERED := base metrics data nn
+coverage: ## lines of base/, metrics/, data/ and nn/ that no test runs (all modules' tests; build/coverage/index.html)
+	@./setup.sh coverage
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage OPT="-O0 -g --coverage" WARN= SAN=--coverage run-tests
+	@gcovr -r . --object-directory $(BUILD)/coverage/obj $(COVERED:%=--filter '^%/') --html-details $(BUILD)/coverage/index.html -s

@@ -126,7 +126,7 @@ const struct experiment_key experiment_keys[] = {
 
 /* A new reference is taken over also when it is NULL: then the object is given up. */
 static json_t *with(json_t *object, const char *key, json_t *value) {
-    if (object && !json_object_set_new(object, key, value)) return object;
+    if (!json_object_set_new(object, key, value)) return object; /* which ends the value in any case */
     json_decref(object);
     return NULL;
 }

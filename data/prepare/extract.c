@@ -1,9 +1,11 @@
 #include "data/prepare/extract.h"
+#include <string.h>
 
 int extract_open(struct extract *x, const char *pattern, const struct conf *at, struct err *e) {
     *x = (struct extract){.active = false};
     if (!pattern) return 0;
     int bad = regcomp(&x->regex, pattern, REG_EXTENDED);
+    if (bad == REG_ESPACE) return err_nomem(e, strlen(pattern));
     if (bad) {
         char why[128];
         regerror(bad, &x->regex, why, sizeof why);
