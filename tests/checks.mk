@@ -1,5 +1,5 @@
 # Checks beyond `make test`: sanitizers, fuzzing, kills, mutants, coverage (docs/testing.md says what each proves and how long
-# it takes). Each has a build directory of its own below build/.
+# they take). Those with flags of their own have a build directory of its own below build/.
 
 .PHONY: nomem coverage mutate robust sanitize tsan fuzz fuzz-build family-truth
 family-truth: $(PROGRAM) ## the model family where the truth is planted: who must win, and the best possible AUC (some minutes)
