@@ -112,10 +112,16 @@ Test(select, fscd_prefers_the_cheaper_of_two_equally_useful_fields) {
         "variants:\n  - cold: {dim: 8, hidden: [24]}\nfeatures: {all: [u0, i0, twin]}\n"
         "train: {batch: 128, epochs: 6, learning_rate: 0.004, patience: 0}\nmeasure: {candidates: []}\n"
         "select: {rank_by: [fscd], top_k: [2], fscd: {strength: 3}}\n");
-    assert_status(prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir), 0);
-    const char *t = scratch_read(&s, "out/importance.csv"), *fields = scratch_read(&s, "out/fields.csv");
-    cr_expect_gt(atof(cell(&s, fields, "field=twin", "ns_per_candidate")),
-                 atof(cell(&s, fields, "field=i0", "ns_per_candidate")), "%s", fields);
+    /* Costs are measured: another program's turn on the processor may fall on the cheap field's. Then once more. */
+    double dear = 0, cheap = 0;
+    for (int attempt = 0; attempt < 5 && !(dear > 2 * cheap); attempt++) {
+        assert_status(prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir), 0);
+        const char *fields = scratch_read(&s, "out/fields.csv");
+        dear = atof(cell(&s, fields, "field=twin", "ns_per_candidate"));
+        cheap = atof(cell(&s, fields, "field=i0", "ns_per_candidate"));
+    }
+    cr_assert_gt(dear, cheap);
+    const char *t = scratch_read(&s, "out/importance.csv");
     double priced = importance(t, "fscd", "i0") - importance(t, "fscd", "twin");
     cr_expect_gt(priced, 0.1, "%s", t);
     assert_status(
