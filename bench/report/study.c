@@ -61,13 +61,15 @@ static unsigned varying(const struct study *s) {
     const struct tradeoff *t = &s->tradeoff;
     unsigned v = s->effect.subsets > 1 ? STUDY_FEATURES : 0;
     const struct tradeoff_point *first = NULL;
+    const char *store = NULL; /* of the first model that keeps something of its items */
     for (size_t i = 0; i < t->n; i++) {
         const struct tradeoff_point *p = &t->point[i];
         if (isnan(p->candidates)) continue;
         if (!first) first = p;
+        if (!store && strcmp(p->store, "none") != 0) store = p->store;
         if (strcmp(p->features, first->features) != 0) v |= STUDY_FEATURES;
         if (strcmp(p->precision, first->precision) != 0) v |= STUDY_PRECISION;
-        if (strcmp(p->store, first->store) != 0) v |= STUDY_STORE;
+        if (store && strcmp(p->store, "none") != 0 && strcmp(p->store, store) != 0) v |= STUDY_STORE;
         if (strcmp(p->load, first->load) != 0) v |= STUDY_LOAD;
         if (p->threads > first->threads || p->threads < first->threads) v |= STUDY_THREADS;
     }
