@@ -44,7 +44,7 @@ fuzz-build:
 	    SAN="$(FUZZ_SAN) -fsanitize=fuzzer-no-link" $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
 $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/fuzz.o $(LIB)
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
+	@$(CXX) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
 
 MUTANTS ?= 0
 mutate: $(PROGRAM) $(BUILD)/tests/metrics $(BUILD)/tests/nn ## break metrics and operations in many ways: the tests must notice each (MUTANTS=4 for a sample)
