@@ -16,6 +16,7 @@
 #include "bench/run/served.h"
 #include "bench/run/slices.h"
 #include "bench/run/sweep.h"
+#include "bench/run/tune.h"
 #include "bench/select/plan.h"
 #include "data/prepare.h"
 #include <string.h>
@@ -66,6 +67,13 @@ static int train_selected(struct run *r, struct err *e) {
     return sweep_train(&r->sweep, r->pool, e);
 }
 
+/* Before the sweep is planned, as it decides what the variants are. */
+static int tune(struct run *r, struct err *e) {
+    json_t *chosen;
+    TRY(tune_run(&r->x, &r->ds, r->dir, r->resume, r->pool, &chosen, e));
+    return chosen ? manifest_set(&r->manifest, "tuned", chosen, e) : 0;
+}
+
 static int train_and_measure(struct run *r, struct err *e) {
     struct sweep *s = &r->sweep;
     TRY(served_check(&r->x, r->dir, e));
@@ -102,8 +110,10 @@ static int with_data(struct run *r, struct err *e) {
     TRY(pool_create(r->threads, &r->pool, e));
     TRY(manifest_set(&r->manifest, "threads", json_integer(r->threads), e));
     TRY(manifest_write(&r->manifest, "running", e));
-    TRY(sweep_plan(&r->x, &r->ds, r->dir, &r->sweep, e));
-    int rc = train_and_measure(r, e);
+    int rc = tune(r, e);
+    if (!rc) rc = sweep_plan(&r->x, &r->ds, r->dir, &r->sweep, e);
+    if (!rc) sweep_announce(&r->sweep);
+    if (!rc) rc = train_and_measure(r, e);
     if (rc == ERR_INTERRUPTED) {
         err_set(e, rc, "interrupted: %d of %d runs are finished and kept in %s; --resume does the rest",
                 sweep_n_finished(&r->sweep), r->sweep.n_runs, r->dir);

@@ -4,6 +4,8 @@
  * effect.csv      one row per variant x features x seed x split
  * compute.csv     one row per variant x features x precision x store x candidates x load
  * cascade.csv     one row per model in front of the ranker x candidates that it keeps
+ * tuning.csv      one row per variant x point of `tune:`; then a column for each tuned option
+ * tuning/         the sweeps behind it, as results folders of their own without a manifest
  * curves.csv      one row per variant x features x seed x epoch (epoch 0: before training)
  * latency.csv     the measured distribution behind each row of compute.csv: percentile (0..100) and RT there
  * instructions.csv  instructions of scoring one request, when they were counted (run --instructions)
@@ -42,6 +44,7 @@
     "clicks_kept,ranker_recall,pre_us,ranker_us,total_us,pre_flops,ranker_flops,total_flops"
 #define RESULTS_CURVES_COLUMNS                                                                               \
     "variant,features,seed,epoch,step,learning_rate,train_loss,valid_gauc,valid_auc,valid_logloss,seconds"
+#define RESULTS_TUNING_COLUMNS "variant,features,seed,point,metric,value,chosen"
 #define RESULTS_FIELDS_COLUMNS                                                                               \
     "variant,field,side,candidates,request_us,request_lo_us,request_hi_us,ns_per_candidate,"                 \
     "flops_per_candidate,bytes_per_candidate,flops_per_request,vocab"

@@ -18,6 +18,7 @@ extern const struct section section_load;
 extern const struct section section_cascade;
 extern const struct section section_retrieval;
 extern const struct section section_training;
+extern const struct section section_tuning;
 extern const struct section section_manifest;
 
 const struct section *const sections[] = {
@@ -33,6 +34,7 @@ const struct section *const sections[] = {
     &section_cascade,
     &section_retrieval,
     &section_training,
+    &section_tuning,
     &section_manifest,
     NULL};
 /* clang-format on */

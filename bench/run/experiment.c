@@ -1,5 +1,6 @@
 #include "bench/run/experiment.h"
 #include "base/str.h"
+#include "bench/run/tune.h"
 #include "serve/store.h"
 #include <ctype.h>
 #include <string.h>
@@ -121,8 +122,8 @@ static void check_overrides(struct reader *r) {
 /* ---- the parts ---- */
 
 static void read_top(struct reader *r) {
-    static const char *const others[] = {"data",    "variants", "features", "train",
-                                         "measure", "select",   "retrieval"};
+    static const char *const others[] = {"data",    "variants", "features",  "train",
+                                         "measure", "select",   "retrieval", "tune"};
     struct experiment *x = r->x;
     experiment_read_options(r->p, experiment_opts, &x->o, x->root, "experiment", others,
                             sizeof others / sizeof *others);
@@ -470,6 +471,7 @@ int experiment_load(const char *path, const char *const *settings, size_t n_sett
         read_data(&r);
         read_variants(&r);
         read_teachers(&r);
+        tune_read(out, p);
         read_subsets(&r);
         read_measure(&r);
         select_read(out, p);

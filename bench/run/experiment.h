@@ -14,6 +14,7 @@
  *     measure: {candidates: [100, 1000]}  measure_opts
  *     select: {rank_by: [se], top_k: [4]} bench/select/select.h
  *     retrieval: {index: [Flat, HNSW32]}  retrieval_opts; without the key there is none
+ *     tune: {learning_rate: [5e-4, 1e-3]} bench/run/tune.h
  *
  *     struct experiment x;  struct problems p = PROBLEMS_INIT;
  *     if (experiment_load("configs/mine.yaml", settings, n, &x, &p)) problems_print(&p, stderr);
@@ -108,6 +109,7 @@ struct experiment {
     struct retrieval_options retrieval;
     struct hash written; /* of what the file and --set ask for, apart from names and folders; no defaults */
     struct select_options select;
+    const struct conf *tune; /* as read by tune_read(); NULL: nothing is tuned */
 };
 
 /* settings: "KEY=VALUE" texts of --set. KEY is a path from the top level ("train.batch",

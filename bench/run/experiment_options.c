@@ -119,6 +119,8 @@ const struct experiment_key experiment_keys[] = {
                  "and -exclusions"},
     {"seeds", "list of whole numbers: each variant is trained once a seed on each feature subset"},
     {"train", "map: how models are trained"},
+    {"tune",
+     "map: options of `train` with lists of values, of which each variant gets the best on validation rows"},
     {"measure", "map: how requests are timed"},
     {"select", "map: which fields are kept, and the budget that the chosen model must fit"},
     {"retrieval", "map: which indexes search the whole item set with two-tower models; not done without it"},
@@ -173,6 +175,7 @@ json_t *experiment_train_json(const struct experiment *x) {
     j = with(j, "features", subsets_json(x));
     json_t *seeds = json_object_get(top, "seeds");
     j = with(j, "seeds", json_incref(seeds));
+    if (x->tune) j = with(j, "tune", conf_json(x->tune));
     json_decref(top);
     return j;
 }

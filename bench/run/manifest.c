@@ -8,21 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 /* ---- who wrote this folder ---- */
 
-static const char *const own_folders[] = {"teachers", "importance", "runs",  "predictions",
-                                          "models",   "plots",      "stores"};
+static const char *const own_folders[] = {"tuning",      "teachers", "importance", "runs",
+                                          "predictions", "models",   "plots",      "stores"};
 /* one a line */
 /* clang-format off */
 static const char *const own_files[] = {
     "effect.csv",     "curves.csv",      "compute.csv",      "latency.csv",     "tradeoff.csv",
     "importance.csv", "fields.csv",      "subsets.csv",      "selection.csv",   "retrieval.csv",
     "slices.csv",     "calibration.csv", "instructions.csv", "differences.csv", "precision.csv",
-    "cascade.csv",    "chosen.json",     "report.html"};
+    "cascade.csv",    "ladder.csv",      "tuning.csv",       "chosen.json",     "report.html"};
 /* clang-format on */
 
 static int list_names(const char *dir, int (*each)(const char *dir, const char *name, struct err *e), int *n,
@@ -41,23 +42,25 @@ static int list_names(const char *dir, int (*each)(const char *dir, const char *
     return rc;
 }
 
+/* What a killed run left half written, in the folder itself and those below it. */
 static int remove_temporary(const char *dir, const char *name, struct err *e) {
     char path[1024];
-    if (!strstr(name, ".tmp-")) return 0;
+    struct stat st;
+    int n;
     TRY(file_join(path, sizeof path, dir, name, e));
-    return file_remove_tree(path, e);
+    if (strstr(name, ".tmp-")) return file_remove_tree(path, e);
+    return !lstat(path, &st) && S_ISDIR(st.st_mode) ? list_names(path, remove_temporary, &n, e) : 0;
 }
 
-/* What a killed run left half written. */
-static int clear_temporary(const char *dir, struct err *e) {
-    int n;
-    TRY(list_names(dir, remove_temporary, &n, e));
-    for (size_t i = 0; i < sizeof own_folders / sizeof *own_folders; i++) {
-        char path[1024];
-        TRY(file_join(path, sizeof path, dir, own_folders[i], e));
-        if (file_exists(path)) TRY(list_names(path, remove_temporary, &n, e));
-    }
-    return 0;
+static bool is_own_folder(const char *name) {
+    bool own = false;
+    for (size_t i = 0; i < sizeof own_folders / sizeof *own_folders; i++)
+        own |= !strcmp(name, own_folders[i]);
+    return own;
+}
+
+static int clear_temporary(const char *dir, const char *name, struct err *e) {
+    return is_own_folder(name) || strstr(name, ".tmp-") ? remove_temporary(dir, name, e) : 0;
 }
 
 static int clear_results(const char *dir, struct err *e) {
@@ -86,7 +89,7 @@ static int refuse(const char *dir, const json_t *there, const json_t *here, stru
                        json_string_value(json_object_get(there, "data_hash")),
                        json_string_value(json_object_get(here, "data_hash")), cure);
     char why[400];
-    static const char *const parts[] = {"variants", "features", "seeds"};
+    static const char *const parts[] = {"variants", "features", "seeds", "tune"};
     json_t *a = json_object(), *b = json_object();
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         json_object_set(a, parts[i], json_object_get(json_object_get(there, "config"), parts[i]));
@@ -102,7 +105,7 @@ static int refuse(const char *dir, const json_t *there, const json_t *here, stru
 static int take_folder(struct manifest *m, bool resume, struct err *e) {
     char path[1024];
     int n = 0;
-    TRY(clear_temporary(m->dir, e));
+    TRY(list_names(m->dir, clear_temporary, &n, e));
     TRY(list_names(m->dir, NULL, &n, e));
     if (!n) return 0;
     TRY(file_join(path, sizeof path, m->dir, "manifest.json", e));

@@ -48,8 +48,6 @@ static void note_left_out(struct sweep_model *m, const struct features *all, con
         snprintf(list, sizeof list, "%s%s", strlen(s.p) < 190 ? "" : "among others ", "");
         snprintf(list + strlen(list), sizeof list - strlen(list), "%.180s", s.p);
         add_note(m, "pair fields left out: %s", list);
-        progress_note("%s on %s: a two-tower model has no place for pair fields; left out: %s",
-                      m->variant->id, m->subset->name, s.p);
     }
     str_release(&s);
 }
@@ -77,8 +75,6 @@ static int plan_model(struct sweep *s, const struct features *all, bool *keep, s
     if (m->same_as >= 0) {
         struct sweep_model *o = &s->model[m->same_as];
         add_note(o, "the same on features %s", m->subset->name);
-        progress_note("%s sees the same fields on %s and %s: trained once, listed under %s", m->variant->id,
-                      o->subset->name, m->subset->name, o->subset->name);
     }
     if (m->same_as < 0 && left_out) note_left_out(m, all, keep);
     return 0;
@@ -144,6 +140,13 @@ static int plan(struct sweep *s, struct err *e) {
         }
     TRY(sweep_plan_teachers(s, 0, &all, e));
     return plan_runs(s, e);
+}
+
+void sweep_announce(const struct sweep *s) {
+    for (int i = 0; i < s->n_models; i++)
+        if (*s->model[i].note && !s->model[i].teacher_only)
+            progress_note("%s on %s: %s", s->model[i].variant->id, s->model[i].subset->name,
+                          s->model[i].note);
 }
 
 int sweep_plan(const struct experiment *x, const struct dataset *ds, const char *dir, struct sweep *out,

@@ -52,9 +52,10 @@ struct sweep {
     struct sweep_run *run; /* in order of the models, then seed; none for models that are `same_as` another */
                            /* teachers that the experiment does not train anyway come after its models */
 };
-/* Prints a note about pair fields left out and about models that are the same. */
 int sweep_plan(const struct experiment *x, const struct dataset *ds, const char *dir, struct sweep *out,
                struct err *e);
+/* Prints what there is to know of each model: pair fields left out, subsets that are the same to it. */
+void sweep_announce(const struct sweep *s);
 /* One more model, after the first were trained (select/): the fields keep[] of the dataset under the name
  * `subset->name`. When an earlier model of the variant sees the same it is `same_as` that, and listed. The arrays
  * model and run move. */
