@@ -23,7 +23,7 @@ static int load(const struct study *s, struct points *p, bool *there, struct err
 }
 
 static bool is_chosen(const struct points *p, size_t row) {
-    return !strcmp(table_text(&p->t, row, p->chosen), "true");
+    return !strcmp(table_text(&p->t, row, p->chosen), "1");
 }
 
 /* Best value of row's variant less its worst: how much there was to choose. */

@@ -153,7 +153,7 @@ static void write_point(struct round *r, const struct sweep *s, int variant, con
     csv_int(&l, point);
     csv_text(&l, name[s->x->variant[variant].train.monitor]);
     csv_num(&l, metric);
-    csv_text(&l, chosen ? "true" : "false");
+    csv_int(&l, chosen);
     for (size_t k = 0; k < r->x->tune->n; k++) csv_text(&l, value(r->x->tune, k, point)->text);
     csv_end(&l);
 }

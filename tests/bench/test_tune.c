@@ -43,8 +43,8 @@ Test(tune, what_is_best_on_validation_rows_is_what_is_trained) {
         sscanf(point(t, id[i], "1e-7", "value"), "%lf", &slow);
         sscanf(point(t, id[i], "0.01", "value"), "%lf", &fast);
         cr_expect_gt(fast, slow, "%s:\n%s", id[i], t);
-        cr_expect_str_eq(point(t, id[i], "0.01", "chosen"), "true");
-        cr_expect_str_eq(point(t, id[i], "1e-7", "chosen"), "false");
+        cr_expect_str_eq(point(t, id[i], "0.01", "chosen"), "1");
+        cr_expect_str_eq(point(t, id[i], "1e-7", "chosen"), "0");
     }
     /* the value is that of the point's own sweep, and the models are those of a file that says so itself */
     const char *of_points = scratch_read(&s, "tuned/tuning/1/effect.csv");
