@@ -62,7 +62,11 @@ static int measure(struct run *r, struct err *e) {
 
 /* The second stage: models of the fields that the first one's models chose. */
 static int train_selected(struct run *r, struct err *e) {
-    TRY(select_models(&r->sweep, r->pool, e));
+    json_t *costs;
+    int rc = select_models(&r->sweep, r->pool, &costs, e);
+    if (!rc && json_object_size(costs)) rc = manifest_set(&r->manifest, "field_costs", json_incref(costs), e);
+    json_decref(costs);
+    TRY(rc);
     if (r->resume) TRY(sweep_resume(&r->sweep, e));
     return sweep_train(&r->sweep, r->pool, e);
 }

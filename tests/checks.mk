@@ -27,7 +27,7 @@ $(BUILD)/tsan_pool: $(BUILD)/obj/tests/tsan/pool.o $(LIB)
 ROBUST_KILLS ?= 50
 robust: $(PROGRAM) ## kill -9 at 50 random moments of a sweep and resume; full disks and read-only folders; any threads, the same bits
 	@tests/robust/kill.py --prerank $(PROGRAM) --kills $(ROBUST_KILLS)
-	@tests/robust/kill.py tests/robust/everything.yaml --prerank $(PROGRAM) --kills 10
+	@tests/robust/kill.py tests/robust/everything.yaml --prerank $(PROGRAM) --kills 10 --set select.fscd.cost=equal
 	@tests/robust/disk.py --prerank $(PROGRAM)
 	@tests/robust/same.py --prerank $(PROGRAM)
 

@@ -141,7 +141,7 @@ int manifest_set(struct manifest *m, const char *key, json_t *value, struct err 
     return json_object_set_new(m->j, key, value) ? err_nomem(e, 0) : 0;
 }
 
-static void now(char out[32]) {
+void time_text(char out[32]) {
     time_t t = time(NULL);
     struct tm tm;
     if (!gmtime_r(&t, &tm) || !strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm)) snprintf(out, 32, "unknown");
@@ -172,7 +172,7 @@ static int describe(struct manifest *m, const struct experiment *x, const struct
     struct hash program = {""};
     hash_file("/proc/self/exe", &program, NULL);
     program_revision(revision, sizeof revision);
-    now(started);
+    time_text(started);
     m->j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:n, s:s, s:s, s:s, s:s, s:o, s:s, s:o}", "experiment",
                      x->o.name, "version", PRERANK_VERSION, "revision", revision, "program_hash", program.hex,
                      "status", "running", "seconds", "started", started, "config_hash", config_hash.hex,

@@ -35,6 +35,8 @@ void manifest_close(struct manifest *m);
 /* Path of the first difference of two JSON values, and both values there: "variants.0.options.dim is 16 there
  * and 8 here". */
 void json_difference(json_t *there, json_t *here, char *out, size_t cap);
+/* Now: "2026-01-31T12:00:00Z". */
+void time_text(char out[32]);
 /* "git describe" of the folder the program lies in, or "unknown". */
 void program_revision(char *out, size_t cap);
 

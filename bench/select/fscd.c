@@ -1,20 +1,20 @@
 /* fscd: a learned gate a field, under a price for the field's cost (Ma et al. 2021, "Towards a Better Tradeoff between
  * Effectiveness and Efficiency in Pre-Ranking: A Learnable Feature Selection based Approach", SIGIR):
  *     L = mean BCE + (strength / N) sum_j c_j z_j,    c_j = g1 o_j + g2 e_j + g3 n_j
- * z_j: nn/ops/concrete_gate.c. o_j is what was measured for the field at serving, over the mean field's (or its FLOPs
- * and bytes, see `cost`); e_j the embedding's size; n_j the number of its keys; N the rows of a batch. A field's
+ * z_j: nn/ops/concrete_gate.c. o_j is what was measured for the field at serving, over the mean field's (kept_cost.h);
+ * e_j the embedding's size; n_j the number of its keys; N the rows of a batch. A field's
  * importance is d_j, the probability that its gate is open. */
 #include "bench/select/gated.h"
 #include "bench/select/learn.h"
 #include <math.h>
 #include <stdio.h>
 
-enum { COST_MEASURED, COST_EQUAL };
+enum { COST_KEPT, COST_MEASURED, COST_EQUAL };
 struct fscd_options {
     double strength, temperature, online, embedding, keys;
     int cost;
 };
-static const char *const cost_names[] = {"measured", "equal", NULL};
+static const char *const cost_names[] = {"kept", "measured", "equal", NULL};
 static const struct opt opts[] = {
     OPT_DOUBLE(struct fscd_options, strength, "1", 0, 1e6, "factor on the price of all fields"),
     OPT_DOUBLE(struct fscd_options, temperature, "0.1", 0.001, 10, "of the gates: lower is closer to 0 or 1"),
@@ -22,16 +22,17 @@ static const struct opt opts[] = {
                "weight of the cost of serving, which is 1 for the mean field"),
     OPT_DOUBLE(struct fscd_options, embedding, "0.01", 0, 1e6, "weight of the embedding's size"),
     OPT_DOUBLE(struct fscd_options, keys, "1e-7", 0, 1e6, "weight of the number of keys"),
-    OPT_ENUM(
-        struct fscd_options, cost, "measured", cost_names,
-        "cost of serving: as measured, which differs a little from run to run, or the same for every field"),
+    OPT_ENUM(struct fscd_options, cost, "kept", cost_names,
+             "cost of serving: as once measured on this machine and kept beside the data, so that runs rank "
+             "alike; "
+             "measured anew, and kept; or the same for every field"),
     OPT_END};
 static const char gates[] = "select.gate";
 
 static double price(const struct rank_task *t, int field) {
     const struct fscd_options *o = t->options;
     const struct model_options *model = t->variant->options;
-    double online = o->cost == COST_MEASURED && t->cost ? fmax(t->cost[field], 0) : 1;
+    double online = t->cost ? fmax(t->cost[field], 0) : 1;
     return o->online * online + o->embedding * (double)model->dim +
            o->keys * (double)t->features->feature[field].vocab;
 }
@@ -65,9 +66,15 @@ static int rank(const struct rank_task *t, double *importance, struct err *e) {
     return rc;
 }
 
+static enum rank_by_cost cost(const void *options) {
+    static const enum rank_by_cost by[] = {
+        [COST_KEPT] = RANK_BY_KEPT, [COST_MEASURED] = RANK_BY_MEASURED, [COST_EQUAL] = RANK_BY_NO_COST};
+    return by[((const struct fscd_options *)options)->cost];
+}
+
 const struct selector selector_fscd = {.name = "fscd",
                                        .help = "learned gates under a price for what each field costs",
                                        .opts = opts,
                                        .options_bytes = sizeof(struct fscd_options),
-                                       .needs_cost = true,
+                                       .cost = cost,
                                        .rank = rank};

@@ -1,12 +1,13 @@
 #include "bench/select/importance.h"
 #include "base/progress.h"
 #include "bench/select/importance_files.h"
+#include "bench/select/kept_cost.h"
 #include <inttypes.h>
 #include <string.h>
 
 struct maker {
     const struct sweep *s;
-    struct pool *pool;
+    struct pool *pool, *serving; /* serving: costs are measured with as many threads as requests get */
     struct rankings *out;
     struct progress bar;
     char doing[160];
@@ -39,7 +40,7 @@ static void on_progress(void *ctx, const char *note) {
     progress_at(&m->bar, m->done, text);
 }
 
-static int rank_seed(struct maker *m, struct ranking_of *r, int k, const double *share) {
+static int rank_seed(struct maker *m, struct ranking_of *r, int k) {
     const struct sweep *s = m->s;
     const struct sweep_model *model = &s->model[r->model];
     const struct selector *selector = selectors[r->selector];
@@ -47,7 +48,7 @@ static int rank_seed(struct maker *m, struct ranking_of *r, int k, const double 
     const struct sweep_run *run = run_of(s, r->model, seed);
     char weights[1024];
     struct importance_file f = {
-        .sweep = s, .model = r->model, .selector = r->selector, .seed = seed, .share = share};
+        .sweep = s, .model = r->model, .selector = r->selector, .seed = seed, .share = r->share};
     double *out = r->by_seed + (size_t)k * (size_t)r->n, seconds;
     snprintf(m->doing, sizeof m->doing, "%.48s %s seed %" PRId64, model->variant->id, selector->name, seed);
     if (importance_file_load(&f, out, r->n, &seconds, m->e)) return m->e->code;
@@ -62,7 +63,7 @@ static int rank_seed(struct maker *m, struct ranking_of *r, int k, const double 
                                     .features = &model->features,
                                     .seed = (uint64_t)seed,
                                     .weights = selector->needs_model ? weights : NULL,
-                                    .cost = share,
+                                    .cost = r->share,
                                     .options = s->x->select.own[r->selector],
                                     .pool = m->pool,
                                     .progress = on_progress,
@@ -89,8 +90,23 @@ static void put_in_order(struct ranking_of *r) {
     }
 }
 
-static int rank_one(struct maker *m, int model, int selector, const struct field_cost *cost,
-                    const double *share) {
+/* The costs that the selector ranks by, over the mean field's; NULL when it does without. */
+static int shares_for(struct maker *m, int model, int selector, const struct field_cost *own,
+                      const double **out) {
+    const struct sweep *s = m->s;
+    const struct selector *of = selectors[selector];
+    enum rank_by_cost by = of->cost ? of->cost(s->x->select.own[selector]) : RANK_BY_NO_COST;
+    double *share = arena_alloc(&m->out->arena, (size_t)s->model[model].features.n * sizeof *share + 1);
+    json_t *says;
+    *out = NULL;
+    if (!share) return err_nomem(m->e, 0);
+    if (by == RANK_BY_NO_COST) return 0;
+    TRY(kept_cost_shares(s, model, by, own, pool_threads(m->serving), share, &says, m->e));
+    *out = share;
+    return json_object_set_new(m->out->costs, s->model[model].variant->id, says) ? err_nomem(m->e, 0) : 0;
+}
+
+static int rank_one(struct maker *m, int model, int selector, const struct field_cost *cost) {
     struct arena *a = &m->out->arena;
     struct ranking_of *r = &m->out->v[m->out->n];
     size_t n = (size_t)m->s->model[model].features.n, seeds = (size_t)m->s->x->select.seeds;
@@ -100,7 +116,8 @@ static int rank_one(struct maker *m, int model, int selector, const struct field
     r->by_seed = arena_alloc(a, (n * seeds + 1) * sizeof *r->by_seed);
     r->order = arena_alloc(a, (n + 1) * sizeof *r->order);
     if (!r->importance || !r->by_seed || !r->order) return err_nomem(m->e, n * seeds * sizeof(double));
-    for (int k = 0; k < r->n_seeds; k++) TRY(rank_seed(m, r, k, share));
+    TRY(shares_for(m, model, selector, cost, &r->share));
+    for (int k = 0; k < r->n_seeds; k++) TRY(rank_seed(m, r, k));
     put_in_order(r);
     m->out->n++;
     return 0;
@@ -114,7 +131,7 @@ static int cost_of(struct maker *m, int model, struct field_cost *cost) {
     if (there) return 0;
     snprintf(m->doing, sizeof m->doing, "%.48s", k->variant->id);
     on_progress(m, "cost of each field");
-    TRY(field_cost_measure(s->x, s->ds, k->variant, &k->features, m->pool, cost, m->e));
+    TRY(field_cost_measure(s->x, s->ds, k->variant, &k->features, m->serving, cost, m->e));
     return field_cost_save(s, model, cost, m->e);
 }
 
@@ -128,11 +145,9 @@ static int rank_variant(struct maker *m, const struct experiment_variant *v) {
     }
     size_t n = (size_t)m->s->model[model].features.n + 1;
     struct field_cost *cost = arena_alloc(&m->out->arena, n * sizeof *cost);
-    double *share = arena_alloc(&m->out->arena, n * sizeof *share);
-    if (!cost || !share) return err_nomem(m->e, n * sizeof *cost);
+    if (!cost) return err_nomem(m->e, n * sizeof *cost);
     TRY(cost_of(m, model, cost));
-    field_cost_shares(cost, (int)n - 1, share);
-    for (int i = 0; i < o->rank_by.n; i++) TRY(rank_one(m, model, (int)o->rank_by.v[i], cost, share));
+    for (int i = 0; i < o->rank_by.n; i++) TRY(rank_one(m, model, (int)o->rank_by.v[i], cost));
     return 0;
 }
 
@@ -143,17 +158,23 @@ int rankings_make(const struct sweep *s, struct pool *pool, struct rankings *out
     *out = (struct rankings){.n = 0};
     size_t most = (size_t)x->n_variants * (size_t)x->select.rank_by.n + 1;
     out->v = arena_alloc(&out->arena, most * sizeof *out->v);
-    int rc = out->v ? 0 : err_nomem(m.e, most * sizeof *out->v);
+    out->costs = json_object();
+    int rc = out->v && out->costs ? 0 : err_nomem(m.e, most * sizeof *out->v);
+    int64_t threads = x->measure.threads;
+    m.serving = pool;
+    if (!rc && threads && threads != pool_threads(pool)) rc = pool_create((int)threads, &m.serving, m.e);
     progress_start(&m.bar, "ranking fields", (uint64_t)(most - 1) * (uint64_t)x->select.seeds);
     for (int v = 0; v < x->n_variants && !rc; v++)
         if (select_takes(&x->select, &x->variant[v])) rc = rank_variant(&m, &x->variant[v]);
     progress_end(&m.bar, rc ? "stopped" : NULL);
+    if (m.serving != pool) pool_free(m.serving);
     if (!rc) rc = rankings_write(s, out, m.e);
     if (rc) rankings_release(out);
     return rc;
 }
 
 void rankings_release(struct rankings *r) {
+    json_decref(r->costs);
     arena_release(&r->arena);
     *r = (struct rankings){.n = 0};
 }

@@ -8,7 +8,7 @@
  *
  * A result is kept in importance/<variant>.<selector>.<seed>.json with the hash of everything that decides it, and
  * importance/<variant>.cost.json likewise; what is there already is not made again (the folder is empty without
- * --resume).
+ * --resume). Costs that a selector ranks by are those of kept_cost.h.
  */
 #ifndef PRERANK_BENCH_IMPORTANCE_H
 #define PRERANK_BENCH_IMPORTANCE_H
@@ -23,12 +23,14 @@ struct ranking_of { /* a variant by a selector */
     double *by_seed;    /* [n_seeds][n] */
     double seconds;     /* that it took, all seeds */
     int *order;         /* [n] fields, the most important first; equal ones in the order of the dataset */
-    const struct field_cost *cost; /* [n] */
+    const struct field_cost *cost; /* [n] measured in this run */
+    const double *share;           /* [n] the costs that it ranked by, over the mean field's; NULL: none */
 };
 struct rankings {
     struct arena arena;
     int n;
     struct ranking_of *v; /* by variant, then selector as in rank_by */
+    json_t *costs;        /* by variant: what there is to say of the costs that were ranked by */
 };
 int rankings_make(const struct sweep *s, struct pool *pool, struct rankings *out, struct err *e);
 void rankings_release(struct rankings *r);

@@ -32,7 +32,7 @@ static int importance_key(const struct importance_file *f, int n, struct hash *o
     json_t *j = json_pack("{s:s, s:s, s:I, s:o}", "model", f->sweep->model[f->model].key.hex, "selector",
                           s->name, "seed", (json_int_t)f->seed, "options",
                           opt_json(s->opts, f->sweep->x->select.own[f->selector]));
-    if (j && s->needs_cost) json_object_set_new(j, "cost", numbers(f->share, n));
+    if (j && f->share) json_object_set_new(j, "cost", numbers(f->share, n));
     int rc = j ? json_hash(j, out, e) : err_nomem(e, 0);
     json_decref(j);
     return rc;
@@ -134,6 +134,7 @@ static void importance_row(FILE *out, const struct sweep *s, const struct rankin
     csv_num(&l, c->flops_per_candidate);
     csv_num(&l, c->bytes_per_candidate);
     csv_num(&l, r->seconds / r->n_seeds);
+    csv_num(&l, r->share ? r->share[field] : (double)NAN);
     csv_end(&l);
 }
 

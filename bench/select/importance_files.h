@@ -7,7 +7,7 @@ struct importance_file { /* which one, and what decides its contents */
     const struct sweep *sweep;
     int model, selector;
     int64_t seed;
-    const double *share; /* [n] costs, which count when the selector asks for them */
+    const double *share; /* [n] the costs that the selector ranks by, or NULL */
 };
 /* *seconds < 0: it is not there, or was made of something else. */
 int importance_file_load(const struct importance_file *f, double *out, int n, double *seconds, struct err *e);

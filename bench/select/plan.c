@@ -102,10 +102,12 @@ static int add_all(struct sweep *s, const struct rankings *r, struct err *e) {
     return write_subsets(s, p, n, e);
 }
 
-int select_models(struct sweep *s, struct pool *pool, struct err *e) {
+int select_models(struct sweep *s, struct pool *pool, json_t **costs, struct err *e) {
     struct rankings r;
+    *costs = NULL;
     TRY(rankings_make(s, pool, &r, e));
     int rc = add_all(s, &r, e);
+    *costs = json_incref(r.costs);
     rankings_release(&r);
     return rc;
 }

@@ -1,12 +1,13 @@
 /* plan.h: the models that `select` asks for, added to the sweep: for each variant, selector and K the K most important
  * fields, as the feature subset <selector>-<K>; and subsets.csv, which says what they are.
  *
- *     TRY(select_models(&sweep, pool, e));      ranks (importance.h), then sweep_add(); nothing is trained twice
+ *     TRY(select_models(&sweep, pool, &costs, e));      ranks (importance.h), then sweep_add(); nothing is trained twice
  */
 #ifndef PRERANK_BENCH_SELECT_PLAN_H
 #define PRERANK_BENCH_SELECT_PLAN_H
 #include "bench/run/sweep.h"
 
-int select_models(struct sweep *s, struct pool *pool, struct err *e);
+/* *costs: by variant, what there is to say of the costs that fields were ranked by; a new reference, also after a failure. */
+int select_models(struct sweep *s, struct pool *pool, json_t **costs, struct err *e);
 
 #endif

@@ -27,13 +27,16 @@
 struct experiment;
 struct experiment_variant;
 
+enum rank_by_cost { RANK_BY_NO_COST, RANK_BY_KEPT, RANK_BY_MEASURED };
+
 struct rank_task {
     const struct dataset *ds;
     const struct experiment_variant *variant;
     const struct features *features; /* all that are chosen from */
     uint64_t seed;
     const char *weights; /* .safetensors of the trained model of all fields, this seed */
-    const double *cost;  /* [features->n] measured marginal cost of serving, over the mean field's */
+    const double *
+        cost; /* [features->n] measured marginal cost of serving, over the mean field's; NULL: not asked for */
     const void *options; /* the selector's own */
     struct pool *pool;
     void (*progress)(void *ctx, const char *note);
@@ -44,7 +47,8 @@ struct selector {
     const struct opt *opts; /* may hold nothing but OPT_END */
     size_t options_bytes;
     bool needs_model; /* reads `weights` */
-    bool needs_cost;
+    /* Which costs (kept_cost.h) it ranks by, with these options of its own. NULL: none, whatever they are. */
+    enum rank_by_cost (*cost)(const void *options);
     /* importance[features->n]: higher is worth more. Depends on nothing but the task and what it points to;
      * the number of threads is no part of it. */
     int (*rank)(const struct rank_task *t, double *importance, struct err *e);

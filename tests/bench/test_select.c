@@ -112,10 +112,12 @@ Test(select, fscd_prefers_the_cheaper_of_two_equally_useful_fields) {
         "variants:\n  - cold: {dim: 8, hidden: [24]}\nfeatures: {all: [u0, i0, twin]}\n"
         "train: {batch: 128, epochs: 6, learning_rate: 0.004, patience: 0}\nmeasure: {candidates: []}\n"
         "select: {rank_by: [fscd], top_k: [2], fscd: {strength: 3}}\n");
-    /* Costs are measured: another program's turn on the processor may fall on the cheap field's. Then once more. */
+    /* Costs are measured: another program's turn on the processor may fall on the cheap field's. Then once more, anew. */
     double dear = 0, cheap = 0;
     for (int attempt = 0; attempt < 5 && !(dear > 2 * cheap); attempt++) {
-        assert_status(prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir), 0);
+        assert_status(prerank(&s, "run %s/x.yaml --out %s/out --no-report --set select.fscd.cost=measured",
+                              s.dir, s.dir),
+                      0);
         const char *fields = scratch_read(&s, "out/fields.csv");
         dear = atof(cell(&s, fields, "field=twin", "ns_per_candidate"));
         cheap = atof(cell(&s, fields, "field=i0", "ns_per_candidate"));
@@ -129,6 +131,128 @@ Test(select, fscd_prefers_the_cheaper_of_two_equally_useful_fields) {
     t = scratch_read(&s, "free/importance.csv");
     double alike = importance(t, "fscd", "i0") - importance(t, "fscd", "twin");
     cr_expect_lt(fabs(alike), priced / 2, "at the same cost they are alike: %s", t);
+}
+
+/* ---- costs that are kept ---- */
+
+static void write_priced(void) {
+    write_planted(all_columns, "",
+                  "variants:\n  - cold: {dim: 4, hidden: [8]}\ntrain: {batch: 256, epochs: 2}\n"
+                  "measure: {candidates: []}\nselect: {rank_by: [fscd, random], top_k: [2, 4]}\n");
+}
+
+static struct ran run_priced(const char *out, const char *settings) {
+    struct ran r = prerank(&s, "run %s/x.yaml --out %s/%s --no-report %s", s.dir, s.dir, out, settings);
+    assert_status(r, 0);
+    return r;
+}
+
+static const char *result(const char *out, const char *file, const char *times) {
+    char name[64];
+    snprintf(name, sizeof name, "%s/%s", out, file);
+    return without_columns(&s, scratch_read(&s, name), times);
+}
+
+/* fscd's importances depend on the costs in every digit, and the subsets on them. */
+static bool ranks_alike(const char *a, const char *b) {
+    static const char *const files[][2] = {{"effect.csv", "train_seconds,examples_per_second"},
+                                           {"importance.csv", "seconds,request_us,ns_per_candidate"},
+                                           {"subsets.csv", ""}};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(result(a, files[i][0], files[i][1]), result(b, files[i][0], files[i][1])) != 0)
+            return false;
+    return true;
+}
+
+/* The one file of DATA_DIR/field-costs. */
+static char *kept_file(void) {
+    char command[200], *text = arena_alloc(&s.arena, 200);
+    snprintf(command, sizeof command, "ls %s/data/field-costs/*.json", s.dir);
+    FILE *f = popen(command, "r");
+    cr_assert(f && fgets(text, 200, f));
+    cr_assert(pclose(f) == 0 && !strchr(text, ' '));
+    text[strcspn(text, "\n")] = '\0';
+    return text + strlen(s.dir) + 1;
+}
+
+static json_t *says(const char *out) {
+    char name[64];
+    snprintf(name, sizeof name, "%s/manifest.json", out);
+    json_t *j = json_loads(scratch_read(&s, name), 0, NULL);
+    json_t *costs = json_incref(json_object_get(json_object_get(j, "field_costs"), "cold"));
+    json_decref(j);
+    cr_assert(costs, "%s has no field_costs", name);
+    return costs;
+}
+
+static void assert_says(const char *out, const char *costs, const char *taken) {
+    json_t *j = says(out);
+    cr_expect_str_eq(json_string_value(json_object_get(j, "costs")), costs, "%s", out);
+    if (taken) cr_expect_str_eq(json_string_value(json_object_get(j, "taken")), taken, "%s", out);
+    json_decref(j);
+}
+
+Test(select, runs_rank_by_the_same_kept_costs_and_give_the_same_bits) {
+    write_priced();
+    struct ran r = run_priced("a", "--threads 1");
+    cr_expect(strstr(r.err, "ranked by costs measured now"), "%s", r.err);
+    assert_says("a", "measured", NULL);
+    json_t *first = says("a");
+    const char *taken = json_string_value(json_object_get(first, "taken"));
+    r = run_priced("b", "--threads 2");
+    cr_expect(strstr(r.err, "ranked by costs measured at") && strstr(r.err, taken), "%s", r.err);
+    assert_says("b", "kept", taken);
+    run_priced("c", "--threads 8");
+    cr_expect(ranks_alike("a", "b") && ranks_alike("a", "c"), "%s\n%s", scratch_read(&s, "a/importance.csv"),
+              scratch_read(&s, "b/importance.csv"));
+    cr_expect_str_neq(scratch_read(&s, "a/fields.csv"), scratch_read(&s, "b/fields.csv"),
+                      "what a run shows is its own measurement");
+    cr_expect_str_eq(cell(&s, scratch_read(&s, "a/importance.csv"), "selector=random", "ranked_cost"), "");
+    json_decref(first);
+}
+
+Test(select, costs_are_measured_anew_on_demand_and_resuming_keeps_to_its_own) {
+    write_priced();
+    run_priced("a", "");
+    char *kept = scratch_read(&s, kept_file());
+    run_priced("b", "--set select.fscd.cost=measured");
+    assert_says("b", "measured", NULL);
+    cr_expect_str_neq(scratch_read(&s, kept_file()), kept, "the new ones take the place of the old");
+    cr_expect(!ranks_alike("a", "b"));
+    run_priced("c", "");
+    cr_expect(ranks_alike("b", "c"), "the new ones are those that are kept");
+    char command[256];
+    snprintf(command, sizeof command, "cp -r %s/a %s/d && rm %s/d/importance/cold.fscd.1.json", s.dir, s.dir,
+             s.dir);
+    cr_assert_eq(system(command), 0);
+    run_priced("d", "--resume");
+    cr_expect(ranks_alike("a", "d"), "a run goes on with what it began with");
+}
+
+Test(select, kept_costs_that_are_not_what_was_written_are_not_believed) {
+    write_priced();
+    run_priced("a", "");
+    char *name = kept_file(), *good = scratch_read(&s, name), *bad = arena_strdup(&s.arena, good);
+    char *digit = strchr(strstr(bad, "request_us"), '.') + 1;
+    *digit = *digit == '9' ? '8' : '9';
+    scratch_write(&s, name, bad);
+    struct ran r = run_priced("b", "");
+    cr_expect(strstr(r.err, "is damaged or was changed") && strstr(r.err, "measured now"), "%s", r.err);
+    assert_says("b", "measured", NULL);
+    bad[strlen(bad) / 2] = '\0';
+    scratch_write(&s, name, bad);
+    r = run_priced("c", "");
+    cr_expect(strstr(r.err, "costs of fields are not taken from there") && strstr(r.err, "measured now"),
+              "%s", r.err);
+    scratch_write(&s, name, good);
+    r = run_priced("d", "");
+    cr_expect(ranks_alike("a", "d"), "they are whole again");
+    /* Requests of another size, or a model of other options, have costs of their own, not these. */
+    run_priced("e", "--set measure.candidates=[30] --set measure.requests=20 --set measure.min_seconds=0");
+    assert_says("e", "measured", NULL);
+    run_priced("f", "--set cold.dim=8");
+    assert_says("f", "measured", NULL);
+    cr_expect_eq(count_lines(scratch_read(&s, "a/fields.csv")), 9);
 }
 
 /* ---- the sweep ---- */

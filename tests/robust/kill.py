@@ -66,10 +66,7 @@ def canonical(root, name):
         return without_columns(raw.decode(), TIMES[name])
     if name.endswith(".json"):
         headers = {t: (root / t).read_text().split("\n", 1)[0] for t in TIMES if (root / t).exists()}
-        value = without_times(json.loads(raw), headers)
-        if name.startswith("importance/"):
-            value.pop("key", None)  # fscd's depends on the measured cost, also where the cost is not used
-        return value
+        return without_times(json.loads(raw), headers)
     return raw
 
 

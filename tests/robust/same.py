@@ -4,7 +4,8 @@
     tests/robust/same.py [CONFIG] [--prerank build/prerank] [--set KEY=VALUE]...
 
 Every file of the results must be the same, byte for byte but for times (TIMES of kill.py): effect.csv, the training curves,
-each model's weights and predictions, the importance of fields and the subsets chosen by it. Exit code 1: a difference.
+each model's weights and predictions, the importance of fields and the subsets chosen by it. The runs share the folder of
+the prepared data, and with it the measured costs that `fscd` ranks by. Exit code 1: a difference.
 """
 import argparse
 import pathlib
@@ -43,6 +44,7 @@ def main():
     bad = 0
     with tempfile.TemporaryDirectory(prefix="prerank-same-") as name:
         work = pathlib.Path(name)
+        args.set = [f"data_dir={work / 'data'}", *args.set]
         first = Trial(args, work, "first")
         run(first, 1)
         print(f"1 thread: {len(files(first.out))} files", flush=True)
