@@ -9,6 +9,7 @@ struct from_dataset {
     uint32_t **offsets; /* per field: room for the batch-local offsets of a bag */
     size_t *room;
     uint64_t begin; /* serving_data_from_rows: row of user and item 0 */
+    bool shared;    /* `derive` is another's */
 };
 
 static int find(const struct dataset *ds, const char *name, side_t side, struct err *e) {
@@ -91,7 +92,7 @@ static int pair_column_at(void *self, const char *name, uint64_t moment, const u
 static void release(void *self) {
     struct from_dataset *d = self;
     if (!d) return;
-    derive_free(d->derive);
+    if (!d->shared) derive_free(d->derive);
     for (int i = 0; d->offsets && i < d->ds->n_fields; i++) mem_free(d->offsets[i]);
     mem_free(d->offsets);
     mem_free(d->room);
@@ -138,6 +139,17 @@ static struct from_dataset *make(const struct dataset *ds, struct err *e) {
     return err_nomem(e, ((size_t)ds->n_fields + 1) * sizeof *d->room), NULL;
 }
 
+/* With its own room for the offsets of a user's bags. */
+static void *share(void *self, struct err *e) {
+    const struct from_dataset *from = self;
+    struct from_dataset *d = make(from->ds, e);
+    if (!d) return NULL;
+    d->derive = from->derive;
+    d->begin = from->begin;
+    d->shared = true;
+    return d;
+}
+
 int serving_data_from_rows(const struct dataset *ds, uint64_t begin, uint64_t end, struct serving_data *out,
                            struct err *e) {
     *out = (struct serving_data){0};
@@ -151,7 +163,8 @@ int serving_data_from_rows(const struct dataset *ds, uint64_t begin, uint64_t en
                                  .user = user_of_row,
                                  .item = item_of_row,
                                  .pair = pair_of_row,
-                                 .release = release};
+                                 .release = release,
+                                 .share = share};
     return 0;
 }
 
@@ -171,6 +184,7 @@ int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out
                                  .pair = pair_column,
                                  .user_at = user_column_at,
                                  .pair_at = pair_column_at,
-                                 .release = release};
+                                 .release = release,
+                                 .share = share};
     return 0;
 }

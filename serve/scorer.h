@@ -42,6 +42,9 @@ struct serving_data {
     int (*pair_at)(void *self, const char *name, uint64_t moment, const uint32_t *items, size_t n,
                    uint32_t *ids, struct err *e);
     void (*release)(void *self);
+    /* Another `self` over the same data, for a scorer that works at the same time (scorer_share); release() ends it. NULL on
+     * errors. Without this function, user() and user_at() may be called by several threads at once. */
+    void *(*share)(void *self, struct err *e);
 };
 int serving_data_from_dataset(const struct dataset *ds, struct serving_data *out, struct err *e);
 /* Rows [begin, end) of the log: user k and item k are those of row begin + k with the features that were logged then.
@@ -95,6 +98,21 @@ struct request {
 int scorer_create(const struct graph *g, const struct serving_data *data, const struct scorer_options *o,
                   struct pool *pool, struct scorer **out, struct err *e);
 int scorer_score(struct scorer *s, const struct request *r, float *score, struct err *e);
+
+/* One more server of the same model: weights, tables and records in memory are shared and only read; buffers, user stage,
+ * cache of users and the reader of or connection to another store are its own. Each of them answers one request at a
+ * time, all of them at once. `from` must outlive it, and its data, too. */
+int scorer_share(const struct scorer *from, struct pool *pool, struct scorer **out, struct err *e);
+
+/* Requests of at least `from` candidates are shared out among the pool's threads, smaller ones run on the caller. 0, the
+ * start: all of them; SIZE_MAX: none. Scores are the same to the last bit. */
+void scorer_split(struct scorer *s, size_t from);
+/* Measures from where that pays, on the first 32, 64, ... candidates of `r`; more than r->n are shared out unseen. Threads
+ * that have slept for lack of requests take longer to come: this is of requests that follow each other. score[r->n] is
+ * scratch. Takes some 30 times as long as r. */
+int scorer_calibrate(struct scorer *s, const struct request *r, float *score, struct err *e);
+size_t scorer_split_from(const struct scorer *s);
+int scorer_threads(const struct scorer *s, size_t n); /* that a request of n candidates is given to */
 size_t scorer_top(const float *score, size_t n, size_t k, uint32_t *order);
 /* Candidates of the last request whose record the store does not have: their score is -INFINITY, so that they
  * come last. */

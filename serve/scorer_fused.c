@@ -133,8 +133,8 @@ void scorer_fused_user(struct scorer *s) {
 
 /* Two blocks a thread: less than that and a disturbed thread holds up the request; more and there are more first
  * groups, whose rows nobody has asked for beforehand. */
-size_t scorer_fused_block_size(const struct scorer *s, size_t n) {
-    size_t group = fused_rows_at_once(s->fused), parts = 2 * (size_t)s->n_workers;
+size_t scorer_fused_block_size(const struct scorer *s, size_t n, int threads) {
+    size_t group = fused_rows_at_once(s->fused), parts = 2 * (size_t)threads;
     if (s->o.block) return s->o.block;
     size_t block = (n + parts - 1) / parts;
     block = (block + group - 1) / group * group;

@@ -26,7 +26,9 @@ struct scorer {
     const float **user_value; /* [cut.n_user] of the request's user */
     struct user_cache *cache; /* NULL: none */
     uint64_t user_hits;
-    struct store *store; /* NULL: no item records */
+    void *own_data;          /* sharing: data.self, where each has its own */
+    const struct scorer *of; /* shares that one's model; NULL: it owns everything */
+    struct store *store;     /* NULL: no item records */
     char version[STORE_VERSION_MAX];
     bool fetch;     /* records come from the store by request; otherwise the pair stage reads its table */
     size_t room;    /* candidates that the next two have room for */
@@ -38,6 +40,9 @@ struct scorer {
     int *user_at;               /* fused: k-th value of its sum -> k-th frontier value of the user stage */
     size_t block;               /* most candidates of a block, that workers have room for */
     size_t now;                 /* candidates of a block of the request under way */
+    size_t split_from;          /* candidates from which the pool's threads share a request */
+    struct param records;       /* sharing, with `fetch`: the pair program's table of records, and ... */
+    struct param **pair_param;  /* ... its parameters with that one; NULL: those of cut.pair */
     bool dots; /* the pair stage is one inner product with the record, in fp32: by nn/dots.h */
     struct scorer_towers towers;
     enum isa isa; /* of the processor, within o.isa */
@@ -64,8 +69,9 @@ int scorer_pair_values(struct scorer *s, const char *name, size_t first, size_t 
 /* Sets s->fused where the pair program is a chain, and s->block. An error when a lower precision is asked for that the
  * model cannot be served in. */
 int scorer_fuse(struct scorer *s, struct err *e);
-void scorer_fused_user(struct scorer *s);                         /* s->base from the user stage's values */
-size_t scorer_fused_block_size(const struct scorer *s, size_t n); /* for a request of n candidates */
+void scorer_fused_user(struct scorer *s); /* s->base from the user stage's values */
+size_t scorer_fused_block_size(const struct scorer *s, size_t n,
+                               int threads); /* of a request of n candidates */
 int scorer_fused_block(struct scorer *s, int worker, size_t first, size_t n, struct err *e);
 
 #endif
