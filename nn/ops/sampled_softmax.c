@@ -240,7 +240,7 @@ static void own_gradients(const struct op_ctx *c, const struct pool_of_items *p,
     for (int h = 0; h < c->node->attr_i[2]; h++) {
         int in = hard_input(c, h);
         w = weight * expf(hard_score(c, p, i, h) - p->log_z[i]);
-        if (w <= 0) continue;
+        if (w == 0) continue; /* none there, or too far below to count */
         const float *hard = c->in[in].p + row * c->in[in].ld;
         for (size_t k = 0; k < p->d; k++) u[k] += w * hard[k];
         add_to(c, in, row, w, p->u + i * p->d);

@@ -1,66 +1,16 @@
 /* Every kernel of nn/vec.h against its scalar reference, on all shapes: odd widths, rows further apart than
- * they are long, one row seen by all. Between and behind the rows lie guards: NaN in what is read (a kernel
- * that reads on gives NaN), a pattern that must survive in what is written. */
-#include "base/mem.h"
+ * they are long, one row seen by all. */
 #include "nn/vec.h"
+#include "tests/nn/grid.h"
 #include "tests/nn/reference.h"
 #include <criterion/criterion.h>
 #include <math.h>
-#include <string.h>
 
-enum { TAIL = 64 };
 static const size_t row_counts[] = {0, 1, 2, 3, 8, 19},
                     widths[] = {1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 32, 33, 64, 100};
 static const size_t gaps[] = {0, 1, 13}; /* ld = n + gap */
 #define EACH(i, list) for (size_t i = 0; i < sizeof(list) / sizeof *(list); i++)
 #define N_WIDTHS      (sizeof widths / sizeof *widths)
-
-static float draw(uint64_t *seed) {
-    *seed = *seed * 6364136223846793005U + 1442695040888963407U;
-    return (float)((double)(*seed >> 11) / 9007199254740992.0 * 2 - 1);
-}
-
-/* A matrix with guards. */
-struct grid {
-    size_t rows, n, ld, floats;
-    struct mat m;
-};
-
-static struct grid grid_of(size_t rows, size_t n, size_t ld, float guard, uint64_t seed) {
-    struct grid g = {.rows = rows, .n = n, .ld = ld, .floats = rows * (ld ? ld : n) + TAIL};
-    g.m = (struct mat){mem_alloc(g.floats * sizeof(float)), ld};
-    cr_assert_not_null(g.m.p);
-    for (size_t i = 0; i < g.floats; i++) g.m.p[i] = guard;
-    for (size_t r = 0; r < rows && (ld || r == 0); r++)
-        for (size_t c = 0; c < n; c++) g.m.p[r * ld + c] = draw(&seed);
-    return g;
-}
-static struct grid input(size_t rows, size_t n, size_t ld, uint64_t seed) {
-    return grid_of(rows, n, ld, NAN, seed);
-}
-static struct grid output(size_t rows, size_t n, size_t ld, uint64_t seed) {
-    return grid_of(rows, n, ld, -777.25f, seed);
-}
-/* Values to beyond 1, where linear_log bends. */
-static void stretch(struct grid *g) { reference_copy(g->rows, g->n, g->m, g->m, 2.5f, false); }
-static void drop(struct grid *g) { mem_free(g->m.p); }
-
-/* Equal within `tolerance` of the larger of 1 and the value inside the rows, bit for bit outside. */
-static void expect_near(const struct grid *fast, const struct grid *slow, double tolerance,
-                        const char *what) {
-    for (size_t i = 0; i < fast->floats; i++) {
-        bool inside = fast->n && i / fast->ld < fast->rows && i % fast->ld < fast->n;
-        double a = (double)fast->m.p[i], b = (double)slow->m.p[i];
-        if (inside)
-            cr_assert(fabs(a - b) <= tolerance * fmax(1, fabs(b)),
-                      "%s: %zu x %zu (ld %zu): row %zu column %zu is %.9g, not %.9g", what, fast->rows,
-                      fast->n, fast->ld, i / fast->ld, i % fast->ld, a, b);
-        else
-            cr_assert_eq(memcmp(&fast->m.p[i], &slow->m.p[i], sizeof(float)), 0,
-                         "%s: %zu x %zu (ld %zu): the guard at %zu is now %g", what, fast->rows, fast->n,
-                         fast->ld, i, a);
-    }
-}
 
 /* One shape: the output's rows are n + gap apart; x's likewise, or all the same row. */
 struct shape {
@@ -80,88 +30,88 @@ static void on_all_shapes(void (*check)(const struct shape *)) {
 }
 
 static void check_copy(const struct shape *s) {
-    struct grid x = input(s->rows, s->n, s->x_ld, 1), a = output(s->rows, s->n, s->ld, 2),
-                b = output(s->rows, s->n, s->ld, 2);
+    struct grid x = grid_input(s->rows, s->n, s->x_ld, 1), a = grid_output(s->rows, s->n, s->ld, 2),
+                b = grid_output(s->rows, s->n, s->ld, 2);
     vec_copy(s->rows, s->n, a.m, x.m, -1.75f, s->acc);
     reference_copy(s->rows, s->n, b.m, x.m, -1.75f, s->acc);
-    expect_near(&a, &b, 1e-6, "vec_copy");
-    drop(&x), drop(&a), drop(&b);
+    grid_expect(&a, &b, 1e-6, "vec_copy");
+    grid_free(&x), grid_free(&a), grid_free(&b);
 }
 Test(vec, copy_scales_and_adds) { on_all_shapes(check_copy); }
 
 static void check_mul(const struct shape *s) {
     for (int column = 0; column < 2; column++) {
         size_t n_y = column ? 1 : s->n, y_ld = s->x_ld ? n_y + 3 : s->n; /* x or y is the broadcast row */
-        struct grid x = input(s->rows, s->n, s->x_ld, 1), y = input(s->rows, n_y, y_ld, 3);
-        struct grid y0 = input(s->rows, n_y, 0, 4);
-        struct grid a = output(s->rows, s->n, s->ld, 2), b = output(s->rows, s->n, s->ld, 2);
+        struct grid x = grid_input(s->rows, s->n, s->x_ld, 1), y = grid_input(s->rows, n_y, y_ld, 3);
+        struct grid y0 = grid_input(s->rows, n_y, 0, 4);
+        struct grid a = grid_output(s->rows, s->n, s->ld, 2), b = grid_output(s->rows, s->n, s->ld, 2);
         vec_mul(s->rows, s->n, a.m, x.m, y.m, column, s->acc);
         reference_mul(s->rows, s->n, b.m, x.m, y.m, column, s->acc);
-        expect_near(&a, &b, 1e-6, column ? "vec_mul, a factor a row" : "vec_mul");
+        grid_expect(&a, &b, 1e-6, column ? "vec_mul, a factor a row" : "vec_mul");
         vec_mul(s->rows, s->n, a.m, x.m, y0.m, column, s->acc);
         reference_mul(s->rows, s->n, b.m, x.m, y0.m, column, s->acc);
-        expect_near(&a, &b, 1e-6, column ? "vec_mul, one factor" : "vec_mul by one row");
-        drop(&x), drop(&y), drop(&y0), drop(&a), drop(&b);
+        grid_expect(&a, &b, 1e-6, column ? "vec_mul, one factor" : "vec_mul by one row");
+        grid_free(&x), grid_free(&y), grid_free(&y0), grid_free(&a), grid_free(&b);
     }
 }
 Test(vec, mul_by_values_and_by_row_factors) { on_all_shapes(check_mul); }
 
 static void check_row_dot(const struct shape *s) {
-    struct grid x = input(s->rows, s->n, s->x_ld, 1), y = input(s->rows, s->n, s->n + 2, 3);
-    struct grid a = output(s->rows, 1, s->ld, 2), b = output(s->rows, 1, s->ld, 2);
+    struct grid x = grid_input(s->rows, s->n, s->x_ld, 1), y = grid_input(s->rows, s->n, s->n + 2, 3);
+    struct grid a = grid_output(s->rows, 1, s->ld, 2), b = grid_output(s->rows, 1, s->ld, 2);
     vec_row_dot(s->rows, s->n, a.m, x.m, y.m, s->acc);
     reference_row_dot(s->rows, s->n, b.m, x.m, y.m, s->acc);
-    expect_near(&a, &b, 2e-6, "vec_row_dot");
+    grid_expect(&a, &b, 2e-6, "vec_row_dot");
     vec_row_dot(s->rows, s->n, a.m, y.m, x.m, s->acc);
     reference_row_dot(s->rows, s->n, b.m, y.m, x.m, s->acc);
-    expect_near(&a, &b, 2e-6, "vec_row_dot the other way round");
+    grid_expect(&a, &b, 2e-6, "vec_row_dot the other way round");
     if (s->rows) {
         double norm2 = reference_dot(s->n, x.m.p, x.m.p), dot = reference_dot(s->n, x.m.p, y.m.p);
         cr_assert_float_eq(vec_norm2(s->n, x.m.p), norm2, 1e-12 * fmax(1, norm2));
         cr_assert_float_eq((double)vec_dot(s->n, x.m.p, y.m.p), dot, 2e-6 * fmax(1, fabs(dot)));
     }
-    drop(&x), drop(&y), drop(&a), drop(&b);
+    grid_free(&x), grid_free(&y), grid_free(&a), grid_free(&b);
 }
 Test(vec, inner_products_and_norms) { on_all_shapes(check_row_dot); }
 
 static void check_bias_act(const struct shape *s) {
     for (enum act act = ACT_NONE; act <= ACT_LINEAR_LOG; act++) {
-        struct grid bias = input(1, s->n, s->n, 5);
-        struct grid a = output(s->rows, s->n, s->ld, 2), b = output(s->rows, s->n, s->ld, 2);
-        stretch(&a), stretch(&b);
+        struct grid bias = grid_input(1, s->n, s->n, 5);
+        struct grid a = grid_output(s->rows, s->n, s->ld, 2), b = grid_output(s->rows, s->n, s->ld, 2);
+        grid_scale(&a, 2.5f), grid_scale(&b, 2.5f);
         vec_bias_act(s->rows, s->n, a.m, s->acc ? bias.m.p : NULL, act);
         reference_bias_act(s->rows, s->n, b.m, s->acc ? bias.m.p : NULL, act);
-        expect_near(&a, &b, 1e-6, "vec_bias_act");
-        drop(&bias), drop(&a), drop(&b);
+        grid_expect(&a, &b, 1e-6, "vec_bias_act");
+        grid_free(&bias), grid_free(&a), grid_free(&b);
     }
 }
 Test(vec, bias_and_activation) { on_all_shapes(check_bias_act); }
 
 static void check_act_grad(const struct shape *s) {
     for (enum act act = ACT_NONE; act <= ACT_LINEAR_LOG; act++) {
-        struct grid y = input(s->rows, s->n, s->x_ld, 1);
-        struct grid a = output(s->rows, s->n, s->ld, 2), b = output(s->rows, s->n, s->ld, 2);
-        struct grid sum_a = output(1, s->n, s->n, 6), sum_b = output(1, s->n, s->n, 6);
-        if (s->x_ld) stretch(&y);
+        struct grid y = grid_input(s->rows, s->n, s->x_ld, 1);
+        struct grid a = grid_output(s->rows, s->n, s->ld, 2), b = grid_output(s->rows, s->n, s->ld, 2);
+        struct grid sum_a = grid_output(1, s->n, s->n, 6), sum_b = grid_output(1, s->n, s->n, 6);
+        if (s->x_ld) grid_scale(&y, 2.5f); /* to beyond 1, where linear_log bends */
         vec_act_grad(s->rows, s->n, a.m, y.m, act, s->acc ? sum_a.m.p : NULL);
         reference_act_grad(s->rows, s->n, b.m, y.m, act, s->acc ? sum_b.m.p : NULL);
-        expect_near(&a, &b, 1e-6, "vec_act_grad");
-        expect_near(&sum_a, &sum_b, 2e-6, "vec_act_grad, bias");
-        drop(&y), drop(&a), drop(&b), drop(&sum_a), drop(&sum_b);
+        grid_expect(&a, &b, 1e-6, "vec_act_grad");
+        grid_expect(&sum_a, &sum_b, 2e-6, "vec_act_grad, bias");
+        grid_free(&y), grid_free(&a), grid_free(&b), grid_free(&sum_a), grid_free(&sum_b);
     }
 }
 Test(vec, gradient_of_activation_and_bias) { on_all_shapes(check_act_grad); }
 
 static void check_col_sum(const struct shape *s) {
-    struct grid x = input(s->rows, s->n, s->x_ld, 1), w = input(s->rows, 1, s->acc ? s->ld : 0, 3);
-    struct grid a = output(1, s->n, s->n, 2), b = output(1, s->n, s->n, 2);
+    struct grid x = grid_input(s->rows, s->n, s->x_ld, 1), w = grid_input(s->rows, 1, s->acc ? s->ld : 0, 3);
+    struct grid a = grid_output(1, s->n, s->n, 2), b = grid_output(1, s->n, s->n, 2);
     vec_col_sum(s->rows, s->n, x.m, NULL, a.m.p);
     reference_col_sum(s->rows, s->n, x.m, NULL, b.m.p);
-    expect_near(&a, &b, 2e-5, "vec_col_sum");
+    grid_expect(&a, &b, 2e-5, "vec_col_sum");
     vec_col_sum(s->rows, s->n, x.m, &w.m, a.m.p);
     reference_col_sum(s->rows, s->n, x.m, &w.m, b.m.p);
-    expect_near(&a, &b, 2e-5, "vec_col_sum, weighted");
-    drop(&x), drop(&w), drop(&a), drop(&b);
+    grid_expect(&a, &b, 2e-5, "vec_col_sum, weighted");
+    grid_free(&x), grid_free(&w), grid_free(&a), grid_free(&b);
 }
 Test(vec, column_sums) { on_all_shapes(check_col_sum); }
 
@@ -169,25 +119,25 @@ Test(vec, column_sums) { on_all_shapes(check_col_sum); }
  * taken. */
 static void check_gather(const struct shape *s) {
     enum { VOCAB = 23 };
-    struct grid table = input(VOCAB, s->n, s->n + (s->x_ld ? s->x_ld - s->n : 4), 1);
+    struct grid table = grid_input(VOCAB, s->n, s->n + (s->x_ld ? s->x_ld - s->n : 4), 1);
     uint32_t ids[400], offsets[32] = {3};
     uint64_t seed = s->rows * 131 + s->n;
-    for (size_t i = 0; i < 400; i++) ids[i] = (uint32_t)((double)(draw(&seed) + 1) / 2 * VOCAB) % VOCAB;
+    for (size_t i = 0; i < 400; i++) ids[i] = (uint32_t)((double)(grid_draw(&seed) + 1) / 2 * VOCAB) % VOCAB;
     for (size_t r = 0; r < s->rows; r++) offsets[r + 1] = offsets[r] + (uint32_t)(r * 5 % 7 % 4);
-    struct grid a = output(s->rows, s->n, s->ld, 2), b = output(s->rows, s->n, s->ld, 2);
+    struct grid a = grid_output(s->rows, s->n, s->ld, 2), b = grid_output(s->rows, s->n, s->ld, 2);
     vec_gather(s->rows, s->n, a.m, table.m.p, table.ld, ids);
     reference_gather(s->rows, s->n, b.m, table.m.p, table.ld, ids, NULL, false);
-    expect_near(&a, &b, 0, "vec_gather");
+    grid_expect(&a, &b, 0, "vec_gather");
     vec_gather_add(s->rows, s->n, a.m, table.m.p, table.ld, ids + 1, NULL);
     reference_gather(s->rows, s->n, b.m, table.m.p, table.ld, ids + 1, NULL, true);
-    expect_near(&a, &b, 1e-6, "vec_gather_add, ids");
+    grid_expect(&a, &b, 1e-6, "vec_gather_add, ids");
     vec_gather_add(s->rows, s->n, a.m, table.m.p, table.ld, ids, offsets);
     reference_gather(s->rows, s->n, b.m, table.m.p, table.ld, ids, offsets, true);
-    expect_near(&a, &b, 1e-6, "vec_gather_add, bags");
+    grid_expect(&a, &b, 1e-6, "vec_gather_add, bags");
     vec_gather_mean(s->rows, s->n, a.m, table.m.p, table.ld, ids, offsets);
     reference_gather(s->rows, s->n, b.m, table.m.p, table.ld, ids, offsets, false);
-    expect_near(&a, &b, 1e-6, "vec_gather_mean");
-    drop(&table), drop(&a), drop(&b);
+    grid_expect(&a, &b, 1e-6, "vec_gather_mean");
+    grid_free(&table), grid_free(&a), grid_free(&b);
 }
 Test(vec, gathers_of_ids_and_bags) { on_all_shapes(check_gather); }
 
@@ -196,20 +146,22 @@ static void check_gemm(const struct shape *s) {
     size_t rows = s->x_ld ? s->rows : s->rows > 0;
     for (size_t i = s->n % 3; i < N_WIDTHS; i += 3) {
         size_t k = widths[i], x_ld = s->x_ld ? k + s->ld - s->n : 0;
-        struct grid x = input(rows, k, x_ld, 1), nt = input(s->n, k, k + 2, 3),
-                    nn = input(k, s->n, s->n + 3, 4);
-        struct grid a = output(rows, s->n, s->ld, 2), b = output(rows, s->n, s->ld, 2);
+        struct grid x = grid_input(rows, k, x_ld, 1), nt = grid_input(s->n, k, k + 2, 3),
+                    nn = grid_input(k, s->n, s->n + 3, 4);
+        struct grid a = grid_output(rows, s->n, s->ld, 2), b = grid_output(rows, s->n, s->ld, 2);
         gemm_nt(rows, s->n, k, x.m, nt.m.p, nt.ld, a.m, s->acc);
         reference_gemm_nt(rows, s->n, k, x.m, nt.m.p, nt.ld, b.m, s->acc);
-        expect_near(&a, &b, 4e-6, "gemm_nt");
+        grid_expect(&a, &b, 4e-6, "gemm_nt");
         gemm_nn(rows, s->n, k, x.m, nn.m.p, nn.ld, a.m, s->acc);
         reference_gemm_nn(rows, s->n, k, x.m, nn.m.p, nn.ld, b.m, s->acc);
-        expect_near(&a, &b, 4e-6, "gemm_nn");
-        struct grid ga = output(s->n, k, k + s->ld - s->n, 7), gb = output(s->n, k, k + s->ld - s->n, 7);
+        grid_expect(&a, &b, 4e-6, "gemm_nn");
+        struct grid ga = grid_output(s->n, k, k + s->ld - s->n, 7),
+                    gb = grid_output(s->n, k, k + s->ld - s->n, 7);
         gemm_tn_add(rows, s->n, k, a.m, x.m, ga.m.p, ga.ld);
         reference_gemm_tn_add(rows, s->n, k, a.m, x.m, gb.m.p, gb.ld);
-        expect_near(&ga, &gb, 1e-5, "gemm_tn_add");
-        drop(&x), drop(&nt), drop(&nn), drop(&a), drop(&b), drop(&ga), drop(&gb);
+        grid_expect(&ga, &gb, 1e-5, "gemm_tn_add");
+        grid_free(&x), grid_free(&nt), grid_free(&nn), grid_free(&a), grid_free(&b), grid_free(&ga),
+            grid_free(&gb);
     }
 }
 Test(vec, matrix_products) {
