@@ -21,7 +21,7 @@ struct grid grid_output(size_t rows, size_t n, size_t ld, uint64_t seed);
 void grid_free(struct grid *g);
 void grid_scale(struct grid *g, float factor);
 float grid_draw(uint64_t *seed); /* the next value */
-/* Equal within `tolerance` of the larger of 1 and the value inside the rows, bit for bit outside. */
+/* Equal within `tolerance` of the larger of 1 and the value inside the rows, the same outside. */
 void grid_expect(const struct grid *fast, const struct grid *slow, double tolerance, const char *what);
 
 #endif

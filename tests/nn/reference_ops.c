@@ -189,8 +189,8 @@ void reference_sampled_softmax(struct reference *x) {
     for (size_t r = 0; r < rows; r++) {
         if (!clicked(x, r)) continue;
         size_t n = candidates_of(x, r, list);
-        double z = 0, weight = (double)rows / clicks;
-        for (size_t j = 0; j < n; j++) z += exp(list[j].score);
+        double z = exp(list[0].score), weight = (double)rows / clicks;
+        for (size_t j = 1; j < n; j++) z += exp(list[j].score);
         *out(x, r, 0) = weight * (log(z) - list[0].score);
         for (size_t j = 0; j < n; j++) {
             double ds = weight * grad(x, r, 0) * (exp(list[j].score) / z - (j == 0)) * x->c->node->attr_f[0];

@@ -32,7 +32,8 @@ struct trial {
     struct mat in[REFERENCE_INPUTS], in_grad[REFERENCE_INPUTS];
     bool in_acc[REFERENCE_INPUTS];
     float *param[REFERENCE_PARAMS], *param_grad[REFERENCE_PARAMS];
-    struct batch_column label;
+    struct batch_column column; /* bce: its number is label */
+    float *label;
     struct grid value[REFERENCE_INPUTS], weight[REFERENCE_PARAMS], out_grad, used_grad;
     struct grid out[2], value_grad[REFERENCE_INPUTS][2],
         weight_grad[REFERENCE_PARAMS][2]; /* the op's, the reference's */
@@ -64,7 +65,7 @@ static int alignment(struct graph *g, const int *s) {
 }
 static int softmax(struct graph *g, const int *s) {
     static const char *const part[] = {"v", "item", "p", "q"};
-    struct softmax_item item[4];
+    struct softmax_item item[4] = {{0}};
     for (int k = 0; k <= s[1] + s[2]; k++)
         for (int i = 0; i < 4; i++) {
             char name[16];
@@ -131,19 +132,19 @@ static void fill_softmax(struct trial *t) {
             bool own_label = k == 2, item = k < 6 ? k == 3 : part == 1;
             float *x = input(t, k, r);
             if (own_label)
-                *x = whole(t, 3) > 0;
+                *x = whole(t, 3) > 0 ? 1 : 0;
             else if (item)
-                *x = whole(t, VOCAB) - (k >= hard);
+                *x = whole(t, VOCAB) - (k < hard ? 0.0f : 1.0f);
             else if (k < 6 || (k < hard && part > 1))
                 *x = (grid_draw(&t->seed) + 1.01f) / 4; /* a probability */
         }
 }
 static void fill_label(struct trial *t) {
-    t->label.number = mem_calloc(t->c.rows, sizeof(float));
-    cr_assert_not_null(t->label.number);
-    for (size_t r = 0; r < t->c.rows; r++)
-        ((float *)(uintptr_t)t->label.number)[r] = (grid_draw(&t->seed) + 1) / 2;
-    t->col[1] = &t->label;
+    t->label = mem_calloc(t->c.rows, sizeof *t->label);
+    cr_assert_not_null(t->label);
+    for (size_t r = 0; r < t->c.rows; r++) t->label[r] = (grid_draw(&t->seed) + 1) / 2;
+    t->column.number = t->label;
+    t->col[1] = &t->column;
 }
 
 static const struct op_case cases[] = {
@@ -239,7 +240,7 @@ static void stop(struct trial *t) {
     for (int k = 0; k < REFERENCE_PARAMS; k++)
         grid_free(&t->weight[k]), grid_free(&t->weight_grad[k][0]), grid_free(&t->weight_grad[k][1]);
     grid_free(&t->out[0]), grid_free(&t->out[1]), grid_free(&t->out_grad), grid_free(&t->used_grad);
-    mem_free((void *)(uintptr_t)t->label.number);
+    mem_free(t->label);
     graph_release(&t->g);
 }
 
@@ -249,15 +250,14 @@ static void run_op(struct trial *t, const char *what, bool backward) {
     size_t floats =
         ((op->work_bytes ? op->work_bytes(t->c.node, t->c.rows) : 0) + sizeof(float) - 1) / sizeof(float);
     struct grid work = grid_input(1, 0, floats, 0);
-    float pattern[16];
+    unsigned char pattern[64], *behind;
     memset(pattern, 0x5a, sizeof pattern);
-    memcpy(work.m.p + floats, pattern, sizeof pattern);
+    behind = memcpy(work.m.p + floats, pattern, sizeof pattern);
     t->c.work = work.m.p;
     op->forward(&t->c);
     t->c.out_grad = t->used_grad.m;
     if (backward) op->backward(&t->c);
-    cr_assert_eq(memcmp(work.m.p + floats, pattern, sizeof pattern), 0,
-                 "%s: written behind the scratch memory", what);
+    cr_assert_eq(memcmp(behind, pattern, sizeof pattern), 0, "%s: written behind the scratch memory", what);
     grid_free(&work);
 }
 
