@@ -12,7 +12,8 @@ CFLAGS   += -std=c11 $(OPT) $(SAN) $(WARN) -ffp-contract=fast -fno-math-errno -f
 LDFLAGS  += $(SAN) -pthread -Wl,--as-needed
 LDLIBS   += $(FAISS_LIBS) -llmdb -lhiredis -lopenblas -lyaml -lcsv -ljansson -lxxhash -lzstd -lz -lm
 
-# FAISS's C API: the library where there is one, else serve/faiss_c.cpp over the C++ library (the only C++ here)
+# FAISS's C API: the library where there is one, else serve/faiss_c.cpp over the C++ library; and what that API lacks, in
+# serve/faiss_few.cpp (the only C++ here)
 ifeq ($(origin CXX),default)
 CXX      := g++
 endif
@@ -23,7 +24,7 @@ FAISS_LIBS := $(if $(FAISS_C),-lfaiss_c) -lfaiss -lgomp -lstdc++
 MODULES  := base metrics data nn variants serve bench
 SRC      := $(foreach m,$(MODULES),$(sort $(wildcard $(m)/*.c $(m)/*/*.c)))
 LIB_OBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out bench/main.c bench/perf/%,$(SRC)))
-LIB_OBJ  += $(if $(FAISS_C),,$(BUILD)/obj/serve/faiss_c.o)
+LIB_OBJ  += $(if $(FAISS_C),,$(BUILD)/obj/serve/faiss_c.o) $(BUILD)/obj/serve/faiss_few.o
 LIB      := $(BUILD)/libprerank.a
 PROGRAM  := $(BUILD)/prerank
 

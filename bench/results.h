@@ -14,7 +14,7 @@
  * subsets.csv     one row per variant x selector x K: which fields, and as which subset they were trained
  * ladder.csv      one row per model x step of the engine x candidates (measure.ladder); made by bench/run/ladder.c
  * precision.csv   one row per trained run x precision x split: quality as served in it; made by bench/run/precision.c
- * retrieval.csv   one row per two-tower model x index x search parameter x topk, with `retrieval:`
+ * retrieval.csv   one row per two-tower model x seed (and their mean) x index x search parameter x topk, with `retrieval:`
  * selection.csv   one row per variant x selector: the area under its curve; made by selection.c
  * chosen.json     the pick of each number of candidates, and what there is to say about it; made by choice.c
  * slices.csv      one row per variant x features x slice: GAUC by users' activity and by items' popularity
@@ -65,13 +65,17 @@
 #define RESULTS_CALIBRATION_COLUMNS "variant,features,bin,rows,predicted,observed"
 #define RESULTS_LATENCY_COLUMNS                                                                              \
     "variant,features,precision,store,candidates,threads,load,percentile,rt_us,offered_qps"
-/* recall against the exact result; hr, ndcg, click_recall against the held-out clicks, exact_* of the exact result. */
+/* recall against the exact result; hr, ndcg, click_recall against the held-out clicks, exact_* of the exact result; *_lo, *_hi:
+ * bootstrap over users; *_seeds_lo, *_seeds_hi: t interval over seeds, in the rows of the seed `mean`. */
 #define RESULTS_RETRIEVAL_COLUMNS                                                                            \
     "variant,features,seed,index,parameter,value,topk,threads,exclude,users,items,dim,recall,hr,ndcg,click_" \
     "recall,exact_hr,"                                                                                       \
     "exact_ndcg,exact_click_recall,qps,p50_us,p95_us,p99_us,p999_us,n,verdict,p50_lo_us,p50_hi_us,p99_lo_"   \
     "us,p99_hi_us,"                                                                                          \
-    "mean_us,user_us,build_seconds,index_bytes"
+    "mean_us,user_us,build_seconds,index_bytes,seeds,recall_lo,recall_hi,hr_lo,hr_hi,ndcg_lo,ndcg_hi,"       \
+    "click_recall_lo,click_recall_hi,recall_seeds_lo,recall_seeds_hi,hr_seeds_lo,hr_seeds_hi,ndcg_seeds_lo," \
+    "ndcg_seeds_hi,click_recall_seeds_lo,click_recall_seeds_hi,qps_seeds_lo,qps_seeds_hi,p50_seeds_lo_us,"   \
+    "p50_seeds_hi_us"
 /* gauc: mean over seeds on test; gauc_lo/hi: its 95 % t interval over seeds (with one seed: the bootstrap over users);
  * gauc_valid: mean on validation, what choices are made on; pareto: 1 when no other point of the same number of candidates is
  * at least as good in gauc and p50_us and better in one; chosen: 1 for the pick (empty without a budget). */

@@ -69,22 +69,39 @@ static struct interval percentile_interval(double *value, size_t resamples, size
     return (struct interval){value[k - 1], value[resamples - k]};
 }
 
+/* Of sum(part) / sum(weight) over users. */
+static int bootstrap(const struct share *user, size_t users, int resamples, double confidence, uint64_t seed,
+                     struct interval *out) {
+    const size_t k = cut_off(resamples, confidence), times = k ? (size_t)resamples : 0;
+    if (k == 0 || users < 2) return 0;
+    double *value = reallocarray(NULL, times, sizeof *value);
+    if (!value) return -1;
+    for (size_t r = 0; r < times; r++) value[r] = resample(user, users, &seed);
+    *out = percentile_interval(value, times, k);
+    free(value);
+    return 0;
+}
+
 int gauc_bootstrap(const struct gauc *g, int resamples, double confidence, uint64_t seed,
                    struct interval *out) {
     *out = (struct interval){NAN, NAN};
-    const size_t k = cut_off(resamples, confidence), times = k ? (size_t)resamples : 0;
-    if (k == 0 || g->users_kept < 2) return 0;
-    struct share *user = reallocarray(NULL, g->users_kept, sizeof *user);
-    double *value = reallocarray(NULL, times, sizeof *value);
-    int bad = user && value ? 0 : -1;
-    if (!bad) {
-        for (size_t i = 0; i < g->users_kept; i++)
-            user[i] = (struct share){g->user[i].weight, g->user[i].weight * g->user[i].auc};
-        for (size_t r = 0; r < times; r++) value[r] = resample(user, g->users_kept, &seed);
-        *out = percentile_interval(value, times, k);
-    }
+    struct share *user = reallocarray(NULL, g->users_kept + 1, sizeof *user);
+    if (!user) return -1;
+    for (size_t i = 0; i < g->users_kept; i++)
+        user[i] = (struct share){g->user[i].weight, g->user[i].weight * g->user[i].auc};
+    int bad = bootstrap(user, g->users_kept, resamples, confidence, seed, out);
     free(user);
-    free(value);
+    return bad;
+}
+
+int mean_bootstrap(const double *value, size_t n, int resamples, double confidence, uint64_t seed,
+                   struct interval *out) {
+    *out = (struct interval){NAN, NAN};
+    struct share *user = reallocarray(NULL, n + 1, sizeof *user);
+    if (!user) return -1;
+    for (size_t i = 0; i < n; i++) user[i] = (struct share){1, value[i]};
+    int bad = bootstrap(user, n, resamples, confidence, seed, out);
+    free(user);
     return bad;
 }
 

@@ -46,6 +46,9 @@ struct interval {
 };
 int gauc_bootstrap(const struct gauc *g, int resamples, double confidence, uint64_t seed,
                    struct interval *out);
+/* The same of the plain mean of one value a user, value[n]. */
+int mean_bootstrap(const double *value, size_t n, int resamples, double confidence, uint64_t seed,
+                   struct interval *out);
 /* The same for GAUC(a) - GAUC(b), paired: users in both, one resample of users for both. p_two_sided: twice
  * the smaller tail of the bootstrap distribution at 0, at least 2/(resamples+1). Returns -3 when no user is
  * in both. Interval and p are NaN where gauc_bootstrap() has none. */

@@ -17,6 +17,8 @@
 void omp_set_num_threads(
     int n); /* of the OpenMP library that FAISS is linked with; not every compiler has omp.h */
 
+void index_accept_few(FaissIndex *index); /* serve/faiss_few.cpp */
+
 struct index {
     FaissIndex *faiss;
     char what[128]; /* for messages: index "IVF256,Flat" */
@@ -114,6 +116,7 @@ static int check_dim(const struct index *ix, struct vectors v, const char *whose
 int index_train(struct index *ix, struct vectors sample, struct err *e) {
     TRY(check_dim(ix, sample, "vectors to train on", e));
     omp_set_num_threads(ix->threads);
+    index_accept_few(ix->faiss);
     return faiss_Index_train(ix->faiss, (idx_t)sample.n, sample.p) ? failed(ix->what, "training", e) : 0;
 }
 

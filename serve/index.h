@@ -33,7 +33,8 @@ struct vectors { /* p[n][dim] */
 #define INDEX_NONE UINT32_MAX
 
 int index_create(const char *factory, size_t dim, int threads, struct index **out, struct err *e);
-/* Learns clusters and codes from a sample; kinds that need none take it at once. */
+/* Learns clusters and codes from a sample; kinds that need none take it at once. FAISS advises 39 vectors a cluster or code
+ * (of IVF64,PQ8: 64 and 256), and refuses fewer than one; in between nothing is said here. */
 int index_train(struct index *ix, struct vectors sample, struct err *e);
 /* Numbers go on from those that are there. Trains on them first if that has not been done. */
 int index_add(struct index *ix, struct vectors items, struct err *e);

@@ -563,10 +563,12 @@ int scorer_towers(const struct scorer *s, struct scorer_towers *out, struct err 
     return 0;
 }
 
-int scorer_user_vector(struct scorer *s, uint32_t user, float *out, struct err *e) {
+int scorer_user_vector(struct scorer *s, uint32_t user, uint64_t moment, float *out, struct err *e) {
     struct scorer_towers t = {0};
     TRY(scorer_towers(s, &t, e));
-    TRY(scorer_user_stage(s, user, 0, e));
+    if (moment && !s->data.user_at)
+        return err_set(e, ERR_INPUT, "a user's vector of a moment, and there are no features of that time");
+    TRY(scorer_user_stage(s, user, moment, e));
     memcpy(out, s->user_value[0], t.dim * sizeof *out);
     return 0;
 }

@@ -132,7 +132,8 @@ struct scorer_towers {
     const float *items; /* [n_items][dim], the item records; NULL when they are not in memory */
 };
 int scorer_towers(const struct scorer *s, struct scorer_towers *out, struct err *e);
-int scorer_user_vector(struct scorer *s, uint32_t user, float *out, struct err *e); /* out[dim] */
+/* out[dim]; `moment` as in struct request. */
+int scorer_user_vector(struct scorer *s, uint32_t user, uint64_t moment, float *out, struct err *e);
 /* Cost after the passes: per request (user stage) and per candidate (pair stage, with the record fetched). */
 struct scorer_cost {
     double flops_per_request, flops_per_candidate, bytes_per_candidate, weight_bytes;

@@ -4,7 +4,7 @@
  *     TRY(scorer_towers(s, &t, e));
  *     struct towers_search *q;
  *     TRY(towers_search_create(&t, 1, 100, pool, &q, e));                 items 1 .. n_items - 1, lists of 100
- *     TRY(scorer_user_vector(s, user, vector, e));
+ *     TRY(scorer_user_vector(s, user, 0, vector, e));
  *     size_t n = towers_search(q, vector, items, scores);                 best first; scores are inner products
  *     towers_search_free(q);
  *

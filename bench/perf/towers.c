@@ -124,7 +124,7 @@ static int make(struct towers *p, struct err *e) {
         .self = p, .n_items = (uint32_t)p->items, .user = user_column, .item = item_column, .pair = no_pair};
     TRY(scorer_create(&p->graph, &data, &o, p->pool, &p->scorer, e));
     TRY(scorer_towers(p->scorer, &p->t, e));
-    for (uint32_t u = 0; u < USERS; u++) TRY(scorer_user_vector(p->scorer, u, p->users + u * DIM, e));
+    for (uint32_t u = 0; u < USERS; u++) TRY(scorer_user_vector(p->scorer, u, 0, p->users + u * DIM, e));
     TRY(towers_search_create(&p->t, 0, TOP, p->pool, &p->search, e));
     TRY(index_create("Flat", DIM, (int)p->threads, &p->index, e));
     return index_add(p->index, (struct vectors){p->t.items, (size_t)p->items, DIM}, e);

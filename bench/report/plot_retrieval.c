@@ -1,5 +1,6 @@
 /* The usual curve of approximate search: QPS on a log axis against recall, one line an index, one point a search
- * parameter. Further up and right is better; the exact index is the point at recall 1. */
+ * parameter. Further up and right is better; the exact index is the point at recall 1. Whiskers are 95 % intervals: of recall
+ * over seeds, or over users where there is one seed; of QPS over seeds. */
 #include "bench/report/retrieval.h"
 #include <math.h>
 #include <string.h>
@@ -19,6 +20,12 @@ static bool belongs(const struct curves *c, const struct retrieval_line *l) {
     return l->model == c->model && l->topk == c->topk && l->recall >= 0 && l->qps > 0;
 }
 
+/* The lower or upper end of the interval; NaN: none. */
+static double recall_end(const struct retrieval_line *l, bool upper) {
+    if (!isnan(l->recall_seeds_lo)) return upper ? l->recall_seeds_hi : l->recall_seeds_lo;
+    return upper ? l->recall_hi : l->recall_lo;
+}
+
 static bool collect(struct curves *c) {
     double lo = INFINITY, hi = -INFINITY, least = 1;
     for (size_t i = 0; i < c->r->n; i++) {
@@ -31,7 +38,7 @@ static bool collect(struct curves *c) {
         c->variant = l->variant;
         c->features = l->features;
         range_add(&lo, &hi, l->qps);
-        least = fmin(least, l->recall);
+        least = fmin(least, fmax(l->recall - 0.1, fmin(l->recall, recall_end(l, false))));
     }
     /* room for whole points at both ends */
     c->x = (struct scale){fmax(0, floor(least * 10 - 0.2) / 10), 1.02, false};
@@ -47,6 +54,25 @@ static void add_data(const struct curves *c, const struct panel *p, int k) {
             str_addf(p->out, "%.9g %.9g\n", l->recall, l->qps);
     }
     str_add(p->out, "EOD\n");
+}
+
+/* Both intervals of each point of a curve, as lines apart, cut at the frame; whether there is one. */
+static bool add_whiskers(const struct curves *c, const struct panel *p, int k) {
+    bool any = false;
+    str_addf(p->out, "$w%d << EOD\n", k);
+    for (size_t i = 0; i < c->r->n; i++) {
+        const struct retrieval_line *l = &c->r->line[i];
+        if (!belongs(c, l) || strcmp(l->index, c->index[k]) != 0) continue;
+        double left = fmax(p->x.lo, recall_end(l, false)), right = fmin(p->x.hi, recall_end(l, true));
+        if (!isnan(recall_end(l, false)))
+            str_addf(p->out, "%.9g %.9g\n%.9g %.9g\n\n", left, l->qps, right, l->qps);
+        if (!isnan(l->qps_seeds_lo))
+            str_addf(p->out, "%.9g %.9g\n%.9g %.9g\n\n", l->recall, fmax(p->y.lo, l->qps_seeds_lo), l->recall,
+                     fmin(p->y.hi, l->qps_seeds_hi));
+        any |= !isnan(recall_end(l, false)) || !isnan(l->qps_seeds_lo);
+    }
+    str_add(p->out, "EOD\n");
+    return any;
 }
 
 static void add_tips(const struct curves *c, const struct panel *p, struct layout *out) {
@@ -91,12 +117,17 @@ static void draw(const struct curves *c, struct layout *l, bool narrow) {
     panel_text(&p, p.right, l->h - 8, (struct pen){.colour = "muted", .align = 1},
                "recall against the exact result");
     plot_legend(&p, item, (size_t)c->n, 4, l->w - 8, 10);
+    bool whiskers[INDEXES_MAX];
     for (int k = 0; k < c->n; k++) add_data(c, &p, k);
-    for (int k = 0; k < c->n; k++)
+    for (int k = 0; k < c->n; k++) whiskers[k] = add_whiskers(c, &p, k);
+    for (int k = 0; k < c->n; k++) {
         str_addf(p.out,
                  "%s $i%d using 1:2 with linespoints linewidth 1.6 dashtype %s pointtype %s pointsize 0.8 "
                  "linecolor rgb %s",
                  k ? "," : "plot", k, dash[k % 4], mark_gnuplot(plot_mark_of(k)), plot_colour(k));
+        if (whiskers[k])
+            str_addf(p.out, ", $w%d using 1:2 with lines linewidth 1.1 linecolor rgb %s", k, plot_colour(k));
+    }
     str_add(p.out, "\n");
     add_tips(c, &p, l);
 }

@@ -23,8 +23,22 @@ static const struct column numbers[] = {COLUMN(value),
                                         COLUMN(p50_us),
                                         COLUMN(p99_us),
                                         COLUMN(build_seconds),
-                                        COLUMN(index_bytes)};
-static const struct column texts[] = {COLUMN(variant),   COLUMN(features), COLUMN(index),
+                                        COLUMN(index_bytes),
+                                        COLUMN(recall_lo),
+                                        COLUMN(recall_hi),
+                                        COLUMN(hr_lo),
+                                        COLUMN(hr_hi),
+                                        COLUMN(ndcg_lo),
+                                        COLUMN(ndcg_hi),
+                                        COLUMN(recall_seeds_lo),
+                                        COLUMN(recall_seeds_hi),
+                                        COLUMN(hr_seeds_lo),
+                                        COLUMN(hr_seeds_hi),
+                                        COLUMN(ndcg_seeds_lo),
+                                        COLUMN(ndcg_seeds_hi),
+                                        COLUMN(qps_seeds_lo),
+                                        COLUMN(qps_seeds_hi)};
+static const struct column texts[] = {COLUMN(variant),   COLUMN(features), COLUMN(seed),   COLUMN(index),
                                       COLUMN(parameter), COLUMN(exclude),  COLUMN(verdict)};
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -50,13 +64,28 @@ static int fill(struct retrieval *r, struct err *e) {
     return 0;
 }
 
+static bool same_model(const struct retrieval_line *a, const struct retrieval_line *b) {
+    return !strcmp(a->variant, b->variant) && !strcmp(a->features, b->features);
+}
+
+/* Of a model with rows of the seed `mean`, those alone. */
+static void keep_means(struct retrieval *r) {
+    size_t kept = 0, n = r->n;
+    for (size_t i = 0; i < n; i++) {
+        bool mean = false;
+        for (size_t k = i; k < n && !mean; k++)
+            mean = same_model(&r->line[i], &r->line[k]) && !strcmp(r->line[k].seed, "mean");
+        if (!mean || !strcmp(r->line[i].seed, "mean")) r->line[kept++] = r->line[i];
+    }
+    r->n = kept;
+}
+
 static void number_models(struct retrieval *r) {
     for (size_t i = 0; i < r->n; i++) {
         struct retrieval_line *l = &r->line[i];
         l->model = -1;
         for (size_t k = 0; k < i && l->model < 0; k++)
-            if (!strcmp(l->variant, r->line[k].variant) && !strcmp(l->features, r->line[k].features))
-                l->model = r->line[k].model;
+            if (same_model(l, &r->line[k])) l->model = r->line[k].model;
         if (l->model < 0) l->model = r->models++;
     }
 }
@@ -67,6 +96,7 @@ int retrieval_load(const struct study *s, struct retrieval *r, struct err *e) {
     TRY(section_table(s, "retrieval.csv", &r->table, &there, e));
     int rc = there ? fill(r, e) : 0;
     if (rc) retrieval_release(r);
+    keep_means(r);
     number_models(r);
     return rc;
 }

@@ -9,11 +9,15 @@
 #include "bench/report/plots.h"
 #include "bench/report/study.h"
 
-struct retrieval_line {
-    const char *variant, *features, *index, *parameter, *exclude, *verdict;
+struct retrieval_line { /* the mean over seeds where there are several */
+    const char *variant, *features, *seed, *index, *parameter, *exclude, *verdict;
     double value, topk, users, items, recall, hr, ndcg, click_recall, exact_hr, exact_ndcg,
         exact_click_recall;
     double qps, p50_us, p99_us, build_seconds, index_bytes;
+    /* 95 % intervals over users, and over seeds; NaN where there is none */
+    double recall_lo, recall_hi, hr_lo, hr_hi, ndcg_lo, ndcg_hi;
+    double recall_seeds_lo, recall_seeds_hi, hr_seeds_lo, hr_seeds_hi, ndcg_seeds_lo, ndcg_seeds_hi,
+        qps_seeds_lo, qps_seeds_hi;
     int model; /* variant x features, in order of appearance */
 };
 struct retrieval {

@@ -31,6 +31,18 @@ static int draw(const struct study *s, struct gallery *g, struct err *e) {
     return rc;
 }
 
+/* "0.5712 ±0.0110", over seeds */
+static void number_over_seeds(struct str *out, double mean, double lo, double hi, int decimals) {
+    const struct effect_stat stat = {.mean = mean, .lo = lo, .hi = hi};
+    html_stat(out, &stat, decimals);
+}
+
+static void range_cell(struct str *out, double lo, double hi) {
+    char text[64] = "–";
+    if (!isnan(lo)) snprintf(text, sizeof text, "%.4f … %.4f", lo, hi);
+    html_text_cell(out, text);
+}
+
 static void table(const struct study *s, const struct retrieval *r, struct str *out) {
     static const struct html_column column[] = {
         {"Model", NULL, 't'},
@@ -39,7 +51,9 @@ static void table(const struct study *s, const struct retrieval *r, struct str *
         {"Top", "items that are returned", 'l'},
         {"Recall", "share of the exact result that the index finds", 'h'},
         {"HR", "share of users with a held-out click in their list", 'h'},
+        {"over users", "HR's interval over users", 't'},
         {"NDCG", "of the held-out clicks", 'h'},
+        {"over users", "NDCG's interval over users", 't'},
         {"Clicks found", "share of a user's held-out clicks in the list", 'h'},
         {"QPS", "requests per second of one client", 'h'},
         {"p50", NULL, 'l'},
@@ -59,11 +73,13 @@ static void table(const struct study *s, const struct retrieval *r, struct str *
         html_text_cell(out, l->index);
         html_text_cell(out, searched);
         html_number(out, l->topk, "%.0f");
-        html_number(out, l->recall, "%.4f");
-        html_number(out, l->hr, "%.4f");
-        html_number(out, l->ndcg, "%.4f");
+        number_over_seeds(out, l->recall, l->recall_seeds_lo, l->recall_seeds_hi, 4);
+        number_over_seeds(out, l->hr, l->hr_seeds_lo, l->hr_seeds_hi, 4);
+        range_cell(out, l->hr_lo, l->hr_hi);
+        number_over_seeds(out, l->ndcg, l->ndcg_seeds_lo, l->ndcg_seeds_hi, 4);
+        range_cell(out, l->ndcg_lo, l->ndcg_hi);
         html_number(out, l->click_recall, "%.4f");
-        html_count(out, l->qps);
+        number_over_seeds(out, l->qps, l->qps_seeds_lo, l->qps_seeds_hi, 0);
         html_time(out, l->p50_us);
         html_time(out, l->p99_us);
         html_number(out, l->build_seconds, "%.3g");
@@ -85,8 +101,12 @@ static void section(const struct study *s, const struct gallery *g, const struct
              "clicks found are against the test split's clicks of %s users. ",
              items, users);
     str_add(out, !strcmp(r->line[0].exclude, "seen")
-                     ? "Items that a user was shown in the training split are not returned.</p>\n"
-                     : "Items that a user was shown in the training split may be returned, too.</p>\n");
+                     ? "Items that a user was shown in the training split are not returned. "
+                     : "Items that a user was shown in the training split may be returned, too. ");
+    str_add(out,
+            "Figures are means over seeds with their 95 % t interval (±); intervals over users are "
+            "bootstraps of the users' values, averaged over seeds. Whiskers are the intervals over seeds, "
+            "or where there is one seed that of recall over users.</p>\n");
     section_figures(g, "retrieval-", 0, out);
     table(s, r, out);
     str_add(out, "</section>\n");

@@ -2,7 +2,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "bench/retrieval/options.h"
-#include "metrics/metrics.h"
 #include "nn/vec.h"
 #include "serve/scorer.h"
 #include <math.h>
@@ -77,6 +76,18 @@ static size_t returnable(const struct items_of *clicks, const struct items_of *s
     return kept;
 }
 
+/* Rows of a split are in the order of time. */
+static int find_moments(const struct dataset *ds, struct judge *j, struct err *e) {
+    uint64_t *first = mem_calloc((size_t)ds->n_users + 1, sizeof *first);
+    j->moment = mem_alloc(j->n * sizeof *j->moment);
+    for (uint64_t r = ds->split[SPLIT_TEST].end; first && r > ds->split[SPLIT_TEST].begin; r--)
+        first[ds->user[r - 1]] = r;
+    for (size_t i = 0; first && j->moment && i < j->n; i++) j->moment[i] = first[j->user[i]];
+    int rc = first && j->moment ? 0 : err_nomem(e, ds->n_users * sizeof *first);
+    mem_free(first);
+    return rc;
+}
+
 static int choose(const struct dataset *ds, struct items_of *clicks, const struct items_of *seen, size_t most,
                   uint64_t seed, struct judge *j, struct err *e) {
     size_t users = ds->n_users, n_clicks = 0, n_seen = 0;
@@ -94,6 +105,7 @@ static int choose(const struct dataset *ds, struct items_of *clicks, const struc
             ds->dir);
     shuffle_users(j->user, j->n, seed);
     if (most && j->n > most) j->n = most;
+    TRY(find_moments(ds, j, e));
     for (size_t i = 0; i < j->n; i++) {
         n_clicks += clicks->n[j->user[i]];
         n_seen += seen->n ? seen->n[j->user[i]] : 0;
@@ -128,7 +140,7 @@ int judge_open(const struct dataset *ds, int exclude, size_t most, uint64_t seed
 }
 
 void judge_release(struct judge *j) {
-    void *own[] = {j->user, j->click_at, j->seen_at, j->click, j->seen};
+    void *own[] = {j->user, j->moment, j->click_at, j->seen_at, j->click, j->seen};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
     *j = (struct judge){0};
 }
@@ -147,14 +159,25 @@ size_t judge_keep(const struct judge *j, size_t i, uint32_t *list, size_t n, siz
 }
 
 void judge_list(const struct judge *j, size_t i, const uint32_t *list, size_t n, size_t k,
-                struct judged *sum) {
+                double value[JUDGED]) {
     struct ranking r;
     metric_top_list(list, n, j->click + j->click_at[i], j->click_at[i + 1] - j->click_at[i], k, &r);
-    if (!r.requests) return;
-    sum->ndcg += r.ndcg;
-    sum->hit_rate += r.hit_rate;
-    sum->click_recall += r.recall;
-    sum->users++;
+    value[JUDGED_HR] = r.hit_rate;
+    value[JUDGED_NDCG] = r.ndcg;
+    value[JUDGED_CLICKS] = r.recall;
+}
+
+int judged_of(const double *value, size_t n, double times, struct judged *out, struct err *e) {
+    for (int m = 0; m < JUDGED; m++) {
+        const double *v = value + (size_t)m * n;
+        double sum = 0;
+        for (size_t i = 0; i < n; i++) sum += v[i];
+        out->mean[m] = sum / (double)n / times;
+        if (mean_bootstrap(v, n, 1000, 0.95, 1, &out->over_users[m])) return err_nomem(e, n * sizeof *v);
+        out->over_users[m].lo /= times;
+        out->over_users[m].hi /= times;
+    }
+    return 0;
 }
 
 /* ---- the exact result ---- */

@@ -5,24 +5,28 @@
  *     TRY(judge_open(&ds, RETRIEVAL_EXCLUDE_SEEN, 1000, 1, &j, e));
  *     struct exact x;
  *     TRY(exact_search(&j, users, items, 100, pool, &x, e));     the true best of all items for each user
- *     struct judged sum;
- *     judge_list(&j, u, list, 10, &sum);                         adds one user's list of 10
+ *     double value[JUDGED];
+ *     judge_list(&j, u, list, n, 10, value);                     one user's list of 10 against the held-out clicks
+ *     value[JUDGED_RECALL] = exact_recall(&x, u, user, items, list, n, 10);
  *     exact_release(&x);
  *     judge_release(&j);
  *
  * A user counts who has a click in the test split on an item that may be returned. Item 0, unknown, is never
- * returned.
+ * returned. A user is judged at the moment of the user's first test row, as the requests of the pre-ranking are
+ * (bench/run/requests.h).
  */
 #ifndef PRERANK_BENCH_RETRIEVAL_JUDGE_H
 #define PRERANK_BENCH_RETRIEVAL_JUDGE_H
 #include "base/pool.h"
 #include "data/dataset.h"
+#include "metrics/metrics.h"
 #include "serve/index.h"
 
 struct judge {
     uint32_t n_items; /* with item 0 */
     size_t n;         /* users, in random order */
     uint32_t *user;   /* [n] */
+    uint64_t *moment; /* [n] 1 + the user's first test row: of struct request */
     /* of user i: click[click_at[i] .. click_at[i + 1]), ascending; likewise what is excluded */
     size_t *click_at, *seen_at;
     uint32_t *click, *seen;
@@ -49,16 +53,21 @@ int exact_search(const struct judge *j, struct vectors users, struct vectors ite
                  struct pool *pool, struct exact *out, struct err *e);
 void exact_release(struct exact *x);
 
-struct judged { /* sums over users */
-    double ndcg, hit_rate, click_recall;
-    double recall; /* against the exact result */
-    size_t users;
-};
-/* Adds list[n], which user i was given when asking for k. */
+/* What one user's list is judged by: recall against the exact result; whether it has a held-out click, NDCG, and the
+ * share of the user's held-out clicks. */
+enum { JUDGED_RECALL, JUDGED_HR, JUDGED_NDCG, JUDGED_CLICKS, JUDGED };
+/* Of list[n], which user i was given when asking for k; JUDGED_RECALL is the caller's (exact_recall). */
 void judge_list(const struct judge *j, size_t i, const uint32_t *list, size_t n, size_t k,
-                struct judged *sum);
-/* The share of the exact k best of user i that list[n] has, to be added to judged.recall. An item that scores as
- * high as the exact k-th best (but for rounding) is as good as that one. */
+                double value[JUDGED]);
+struct judged { /* means over users, and their 95 % intervals: bootstrap, 1000 resamples */
+    double mean[JUDGED];
+    struct interval over_users[JUDGED];
+};
+/* value[JUDGED][n] of n users, divided by `times` (sums over so many seeds). */
+int judged_of(const double *value, size_t n, double times, struct judged *out, struct err *e);
+
+/* The share of the exact k best of user i that list[n] has. An item that scores as high as the exact k-th
+ * best (but for rounding) is as good as that one. */
 double exact_recall(const struct exact *x, size_t i, const float *user, struct vectors items,
                     const uint32_t *list, size_t n, size_t k);
 

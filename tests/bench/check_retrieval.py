@@ -1,9 +1,10 @@
 """Recomputes retrieval.csv from the dataset and the saved weights of `dssm` (fields of single ids, no options that change the
-tower's form), with NumPy, and NDCG with scikit-learn.
+tower's form), with NumPy, and NDCG with scikit-learn; intervals over users and over seeds with SciPy.
 
 usage: check_retrieval.py RESULTS DATASET      exit code 1 and a line on stderr for each figure that differs
 
-Every user with a test click on an item that may be returned is judged (users: 0). Rows of the exact index Flat must have recall 1
+Every user with a test click on an item that may be returned is judged (users: 0), with the user's fields of the first test
+row. Rows of the exact index Flat must have recall 1
 and exactly the exact result's metrics; other indexes at most recall 1.
 """
 import csv
@@ -13,6 +14,7 @@ import struct
 import sys
 
 import numpy as np
+from scipy import stats
 from sklearn.metrics import ndcg_score
 
 
@@ -25,14 +27,28 @@ def weights(path):
             for k, v in head.items() if k != "__metadata__"}
 
 
-def tower(w, side, table, fields):
-    x = np.concatenate([w["embedding." + f][np.load(os.path.join(table, f + ".npy"))] for f in fields], axis=1)
+def tower(w, side, values):
+    x = np.concatenate([w["embedding." + f][v] for f, v in values], axis=1)
     layers = sum(k.startswith(side + ".") and k.endswith(".weight") for k in w)
     for i in range(layers):
         x = x @ w[f"{side}.{i}.weight"].T + w[f"{side}.{i}.bias"]
         if i + 1 < layers:
             x = np.maximum(x, 0)
     return x
+
+
+def table(data, folder, fields):
+    path = os.path.join(data, folder, "%s.npy")
+    return [(f, np.load(path % f)) for f in fields if os.path.exists(path % f)]
+
+
+def first_test_rows(data):
+    """Of each user; row 0 of the log for users without one, who are not judged."""
+    begin, end = json.load(open(os.path.join(data, "dataset.json")))["split"]["test"]
+    user = np.load(os.path.join(data, "rows", "user.npy"))
+    first = np.zeros(json.load(open(os.path.join(data, "dataset.json")))["users"], int)
+    first[user[begin:end][::-1]] = np.arange(end - 1, begin - 1, -1)
+    return first
 
 
 def judged(data, scores, exclude):
@@ -64,7 +80,39 @@ def figures(users, k, favour):
         place = np.empty(len(s))  # no ties, so that scikit-learn has nothing to average over
         place[order] = -np.arange(len(s))
         ndcg.append(ndcg_score([clicked], [place], k=k))
-    return {"exact_hr": np.mean(hit), "exact_ndcg": np.mean(ndcg), "exact_click_recall": np.mean(found)}
+    return {"exact_hr": hit, "exact_ndcg": ndcg, "exact_click_recall": found}
+
+
+def over_users(values):
+    """The mean's percentile interval."""
+    b = stats.bootstrap((np.asarray(values),), np.mean, n_resamples=4000, method="percentile", batch=500,
+                        random_state=np.random.default_rng(3))
+    return b.confidence_interval.low, b.confidence_interval.high, b.standard_error
+
+
+def check_users(r, column, values, name, expect):
+    """The interval of 1000 resamples: SciPy's but for chance (a tail of theirs has a standard error of some .08 of the mean's) and a step of one user."""
+    lo, hi, se = over_users(values)
+    for end, want in (("lo", lo), ("hi", hi)):
+        got = float(r[f"{column}_{end}"])
+        expect(abs(got - want) <= 0.35 * se + 1 / len(values), f"{name}: {column}_{end} is {got}, SciPy says {want}")
+
+
+def check_mean(r, seeds, name, expect):
+    expect(int(r["seeds"]) == len(seeds), f"{name}: {r['seeds']} seeds")
+    for c in ("recall", "hr", "ndcg", "click_recall", "exact_hr", "qps", "p50_us", "mean_us", "build_seconds"):
+        of_seed = np.array([float(s[c]) for s, _ in seeds])
+        expect(np.isclose(float(r[c]), of_seed.mean(), rtol=1e-6), f"{name}: {c} {r[c]} is no mean of {of_seed}")
+        interval = {"p50_us": "p50_seeds_{}_us"}.get(c, c + "_seeds_{}")
+        if interval.format("lo") not in r:
+            continue
+        half = stats.sem(of_seed) * stats.t.ppf(0.975, len(seeds) - 1)
+        for end, want in (("lo", of_seed.mean() - half), ("hi", of_seed.mean() + half)):
+            got = float(r[interval.format(end)])
+            expect(np.isclose(got, want, rtol=1e-5, atol=1e-7), f"{name}: {interval.format(end)} is {got}, SciPy says {want}")
+    if r["index"] == "Flat":
+        for column in ("hr", "ndcg", "click_recall"):
+            check_users(r, column, np.mean([v["exact_" + column] for _, v in seeds], axis=0), name, expect)
 
 
 def main(results, data):
@@ -78,27 +126,38 @@ def main(results, data):
 
     with open(os.path.join(results, "retrieval.csv")) as f:
         rows = list(csv.DictReader(f))
+    moment = first_test_rows(data)
+    of_seeds = {}  # index, parameter, value, topk -> rows of seeds; and the users' values of the exact result
     for r in rows:
+        key = tuple(r[c] for c in ("variant", "features", "index", "parameter", "value", "topk"))
+        name = "{seed} {index} {parameter} {value} top {topk}".format(**r)
+        if r["seed"] == "mean":
+            check_mean(r, of_seeds[key], name, expect)
+            continue
         run = "{variant}.{features}.{seed}".format(**r)
         fields = json.load(open(os.path.join(results, "models", run + ".json")))["fields"]
         w = weights(os.path.join(results, "models", run + ".safetensors"))
-        sides = {side: [f for f in fields if os.path.exists(os.path.join(data, side + "s", f + ".npy"))]
-                 for side in ("user", "item")}
-        u, v = (tower(w, side, os.path.join(data, side + "s"), sides[side]) for side in ("user", "item"))
+        sides = {side: [f for f, _ in table(data, side + "s", fields)] for side in ("user", "item")}
+        u = tower(w, "user", [(f, v[moment]) for f, v in table(data, "rows", sides["user"])])
+        v = tower(w, "item", table(data, "items", sides["item"]))
         users = list(judged(data, u @ v.T, r["exclude"]))
-        name = "{index} {parameter} {value} top {topk}".format(**r)
         expect(int(r["users"]) == len(users), f"{name}: {r['users']} users, not {len(users)}")
         expect(int(r["items"]) == len(v) - 1 and int(r["dim"]) == v.shape[1], f"{name}: another item set")
         slack = 1e-6 * np.linalg.norm(u, axis=1).max() * np.linalg.norm(v, axis=1).max()
         least, most = figures(users, int(r["topk"]), -slack), figures(users, int(r["topk"]), slack)
+        of_seeds.setdefault(key, []).append((r, least))
         flat += r["index"] == "Flat"
-        for key in least:
-            expect(most[key] - least[key] < 0.01, f"{name}: {key} hangs on rounding: {least[key]} to {most[key]}")
-            for column in (key, key[len("exact_"):]) if r["index"] == "Flat" else (key,):
-                expect(least[key] - 1e-8 <= float(r[column]) <= most[key] + 1e-8,
-                       f"{name}: {column} is {r[column]}, NumPy says {least[key]:.9g} to {most[key]:.9g}")
+        for column in least:
+            lo, hi = np.mean(least[column]), np.mean(most[column])
+            expect(hi - lo < 0.01, f"{name}: {column} hangs on rounding: {lo} to {hi}")
+            for c in (column, column[len("exact_"):]) if r["index"] == "Flat" else (column,):
+                expect(lo - 1e-8 <= float(r[c]) <= hi + 1e-8, f"{name}: {c} is {r[c]}, NumPy says {lo:.9g} to {hi:.9g}")
+            if r["index"] == "Flat":
+                check_users(r, column[len("exact_"):], least[column], name, expect)
         recall = float(r["recall"])
         expect(recall == 1 if r["index"] == "Flat" else 0 <= recall <= 1, f"{name}: recall {recall}")
+    for seeds in of_seeds.values():
+        expect(len(seeds) == 1 or sum(r["seed"] == "mean" for r in rows) == len(of_seeds), "a mean is missing")
     expect(flat, "no row of the index Flat")
     return 1 if wrong else 0
 

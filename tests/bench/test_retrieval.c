@@ -12,6 +12,15 @@ static void setup(void) { scratch_make(&s); }
 static void teardown(void) { scratch_remove(&s); }
 TestSuite(retrieval, .init = setup, .fini = teardown, .timeout = 120);
 
+/* The small experiment with a field of the user's side that differs from row to row, as the hour or the device does: here an
+ * item's noise. */
+static void write_plan(const char *rest) {
+    const char *text = small_experiment(&s, 3000, rest), *derive = strstr(text, "  derive:\n");
+    char *all = arena_alloc(&s.arena, strlen(text) + 100);
+    sprintf(all, "%.*s    ni0: {side: user}\n%s", (int)(derive - text), text, derive);
+    scratch_write(&s, "x.yaml", all);
+}
+
 static void write_config(const char *variants, const char *retrieval) {
     char rest[800];
     snprintf(rest, sizeof rest,
@@ -19,7 +28,7 @@ static void write_config(const char *variants, const char *retrieval) {
              "{candidates: []}\n"
              "retrieval: {topk: [5, 20], requests: 400, min_seconds: 0%s%s}\n",
              variants, *retrieval ? ", " : "", retrieval);
-    scratch_write(&s, "x.yaml", small_experiment(&s, 3000, rest));
+    write_plan(rest);
 }
 
 static struct ran run(const char *more) {
@@ -43,16 +52,44 @@ Test(retrieval, figures_are_those_of_numpy) {
     write_config(
         "[dssm]",
         "index: [Flat, \"IVF4,Flat\", HNSW8], nprobe: [1, 2, 9], ef_search: [8], users: 0, exclude: seen");
-    assert_runs(run(""));
+    assert_runs(run("--set seeds=[1,2,3]"));
     const char *t = scratch_read(&s, "out/retrieval.csv");
     cr_expect_eq(strncmp(t, RESULTS_RETRIEVAL_COLUMNS "\n", strlen(RESULTS_RETRIEVAL_COLUMNS) + 1), 0);
-    cr_expect_eq(count_lines(t), 1 + 2 * (1 + 3 + 1), "of IVF4: nprobe 1, 2 and 4, which is all");
+    cr_expect_eq(count_lines(t), 1 + 4 * 2 * (1 + 3 + 1),
+                 "of IVF4: nprobe 1, 2 and 4, which is all; three seeds and their mean");
     agrees_with_numpy();
     cr_expect_eq(number("index=Flat,topk=20", "recall"), 1);
     cr_expect_lt(number("index=HNSW8,topk=5", "p50_us"), 1e6);
     cr_expect_gt(number("index=HNSW8,topk=5", "qps"), 0);
     cr_expect_str_eq(cell(&s, t, "index=HNSW8,topk=5", "n"), "400");
+    cr_expect_str_eq(cell(&s, t, "index=HNSW8,topk=5,seed=mean", "n"), "1200");
+    cr_expect(scratch_has(&s, "out/models/dssm.all.3.HNSW8.index"));
     cr_expect_str_eq(cell(&s, t, "index=HNSW8,topk=5", "parameter"), "efSearch");
+}
+
+static int times_said(const char *text, const char *what) {
+    int n = 0;
+    for (; (text = strstr(text, what)); text++) n++;
+    return n;
+}
+
+/* FAISS would say so of every index of every seed, on stderr. */
+Test(retrieval, too_few_items_to_learn_from_are_said_once_with_what_would_do) {
+    write_config("[dssm]", "index: [\"IVF4,Flat\", \"IVF1,PQ2x4\", \"PQ4x2\"], nprobe: [1], seeds: first");
+    struct ran r = run("--set seeds=[1,2]");
+    assert_runs(r);
+    cr_expect_eq(times_said(r.err,
+                            "IVF4,Flat learns 4 clusters from 40 items, but FAISS advises 39 items for each, "
+                            "156; IVF1 keeps to it"),
+                 1, "%s", r.err);
+    cr_expect_eq(times_said(r.err,
+                            "IVF1,PQ2x4 learns 16 codes from 40 items, but FAISS advises 39 items for each, "
+                            "624; Flat keeps to it"),
+                 1, "%s", r.err);
+    cr_expect_eq(times_said(r.err, "PQ4x2 learns 4 codes"), 1, "%s", r.err);
+    cr_expect_eq(times_said(r.err, "keeps to it"), 3);
+    cr_expect_null(strstr(r.err, "WARNING"), "%s", r.err);
+    cr_expect_eq(count_lines(scratch_read(&s, "out/retrieval.csv")), 1 + 2 * 3, "the first seed alone");
 }
 
 Test(retrieval, nothing_is_excluded_without_being_asked) {
@@ -92,10 +129,8 @@ Test(retrieval, a_saved_index_is_opened_again_and_a_damaged_one_is_not) {
     assert_runs(r);
     cr_expect(strstr(r.err, "it is built again"), "%s", r.err);
     cr_expect_eq(number("index=HNSW8,topk=20", "recall"), recall);
-    scratch_write(&s, "x.yaml",
-                  small_experiment(&s, 3000,
-                                   "variants: [dssm]\ntrain: {epochs: 2, batch: 64, slice: 64, "
-                                   "learning_rate: 0.01}\nmeasure: {candidates: []}\n"));
+    write_plan("variants: [dssm]\ntrain: {epochs: 2, batch: 64, slice: 64, learning_rate: 0.01}\n"
+               "measure: {candidates: []}\n");
     assert_runs(run("--resume"));
     cr_expect(!scratch_has(&s, "out/retrieval.csv"), "without the key there is no table of an earlier run");
 }
@@ -127,7 +162,7 @@ static void refused(const char *retrieval, const char *message) {
 Test(retrieval, what_is_wrong_is_said_before_training) {
     refused("index: [\"IVF256,Flat\"]",
             "IVF256,Flat has 256 clusters, but there are only 40 items; IVF6 would be about");
-    refused("index: [Flatt]", "x.yaml:21:");
+    refused("index: [Flatt]", "x.yaml:22:");
     refused("index: [Flatt]", "kinds are Flat, IVF<clusters>,Flat");
     refused("index: [Flat, Flat]", "`retrieval.index` names Flat twice");
     refused("ef_serch: [1]", "did you mean \"ef_search\"?");

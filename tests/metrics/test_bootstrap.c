@@ -51,6 +51,25 @@ Test(bootstrap, agrees_with_scipy) {
     cr_expect_eq(lines, 3);
 }
 
+/* Which SciPy agreed with. */
+Test(bootstrap, of_a_mean_is_that_of_gauc_where_users_weigh_alike) {
+    struct models m;
+    double value[USERS], sum = 0;
+    struct interval mean, gauc;
+    models_read(&m);
+    for (int i = 0; i < USERS; i++) {
+        m.a[i].weight = 7;
+        sum += value[i] = m.a[i].auc;
+    }
+    const struct gauc a = of_users(m.a, USERS);
+    cr_assert_eq(gauc_bootstrap(&a, 1000, .95, 3, &gauc), 0);
+    cr_assert_eq(mean_bootstrap(value, USERS, 1000, .95, 3, &mean), 0);
+    cr_expect(near(mean.lo, gauc.lo, 1e-12) && near(mean.hi, gauc.hi, 1e-12));
+    cr_expect(mean.lo < sum / USERS && sum / USERS < mean.hi);
+    mean_bootstrap(value, 1, 1000, .95, 3, &mean);
+    cr_expect(isnan(mean.lo) && isnan(mean.hi));
+}
+
 Test(bootstrap, repeats_with_the_seed_and_moves_with_it) {
     struct models m;
     models_read(&m);
@@ -204,12 +223,16 @@ Test(bootstrap, makes_no_interval_of_too_little) {
 
 Test(bootstrap, says_when_memory_is_out) {
     struct models m;
+    const double value[10] = {0};
     models_read(&m);
     const struct gauc a = of_users(m.a, USERS);
     for (int nth = 1; nth <= 2; nth++) {
         struct interval ci;
         fail_allocation(nth);
         cr_expect_eq(gauc_bootstrap(&a, 100, .9, 1, &ci), -1);
+        cr_expect(isnan(ci.lo) && isnan(ci.hi));
+        fail_allocation(nth);
+        cr_expect_eq(mean_bootstrap(value, 10, 100, .9, 1, &ci), -1);
         cr_expect(isnan(ci.lo) && isnan(ci.hi));
         struct gauc_difference d;
         fail_allocation(nth);

@@ -285,7 +285,7 @@ Test(index, retrieval_by_flat_equals_scoring_all_items_for_every_two_tower) {
             struct request r = {.user = u, .n = TOY_ITEMS, .items = all};
             cr_assert_eq(scorer_score(s, &r, expect, &e), 0, "%s", e.msg);
             scorer_top(expect, TOY_ITEMS, TOY_ITEMS, order);
-            cr_assert_eq(scorer_user_vector(s, u, vector, &e), 0, "%s", e.msg);
+            cr_assert_eq(scorer_user_vector(s, u, 0, vector, &e), 0, "%s", e.msg);
             cr_assert_eq(index_search(ix, (struct vectors){vector, 1, t.dim}, TOY_ITEMS, got, found, &e), 0);
             double largest = fmax(fabs((double)expect[order[0]]), fabs((double)expect[order[TOY_ITEMS - 1]]));
             cr_assert_gt(largest, 0.01);

@@ -149,7 +149,7 @@ Test(identities, fused_regression_folds_into_the_users_vector) {
     cr_assert(t.dim <= 64 && (int)t.dim == product->width);
     cr_expect_float_eq(t.bias, (double)param(&r, "fusion.bias")->value[0], 1e-7);
     for (uint32_t i = 0; i < ROWS; i++) {
-        cr_assert_eq(scorer_user_vector(s, i % TOY_USERS, vector, &e), 0, "%s", e.msg);
+        cr_assert_eq(scorer_user_vector(s, i % TOY_USERS, 0, vector, &e), 0, "%s", e.msg);
         for (size_t k = 0; k < t.dim; k++) {
             double mine = (double)vector[k] * t.scale, want = (double)w[k] * (double)u.p[i * u.ld + k],
                    record = (double)t.items[(size_t)(i * 17 % TOY_ITEMS) * t.dim + k],
