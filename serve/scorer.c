@@ -86,11 +86,14 @@ static void add_graph(struct str *text, const struct graph *g) {
     }
 }
 
-/* Of all three programs, because a user's vector is only good for the records that were trained with it. */
+/* Of all three programs, because a user's vector is only good for the records that were trained with it, and of the form
+ * of the records: another precision or int8 scale is another version. */
 static int make_version(struct scorer *s, struct err *e) {
     const struct graph *program[] = {&s->cut.user, &s->cut.item, &s->cut.pair};
     struct str text = STR_INIT;
     for (int k = 0; k < 3; k++) add_graph(&text, program[k]);
+    str_addf(&text, "%s %zu %zu", precision_names[s->form.precision], s->form.width, s->form.pad);
+    if (s->form.scale) str_add(&text, hash_bytes(s->form.scale, s->form.width * sizeof *s->form.scale).hex);
     int rc = text.failed ? err_nomem(e, text.len) : 0;
     if (!rc) {
         memcpy(s->version, hash_bytes(text.p, text.len).hex, 16);
@@ -102,12 +105,14 @@ static int make_version(struct scorer *s, struct err *e) {
 
 #define ITEM_BLOCK 512
 
+/* Takes the records of items [first, first + n), n of at most ITEM_BLOCK. */
+typedef int (*take_records)(struct scorer *s, uint32_t first, size_t n, const float *record, struct err *e);
+
 /* Every item's frontier values side by side are its record. */
-static int fill_store(struct scorer *s, struct exec *x, struct batch_column *col, float *record,
-                      struct err *e) {
+static int each_block(struct scorer *s, struct exec *x, struct batch_column *col, float *record,
+                      take_records take, struct err *e) {
     const struct cut *c = &s->cut;
     size_t width = (size_t)c->item_width;
-    uint32_t items[ITEM_BLOCK];
     for (uint32_t first = 0; first < s->data.n_items; first += ITEM_BLOCK) {
         size_t n = s->data.n_items - first < ITEM_BLOCK ? s->data.n_items - first : ITEM_BLOCK;
         for (int i = 0; i < c->item.n_columns; i++)
@@ -117,24 +122,47 @@ static int fill_store(struct scorer *s, struct exec *x, struct batch_column *col
             struct mat v = exec_value(x, c->item_node[k]), to = {record + c->item_offset[k], width};
             vec_copy(n, (size_t)c->item.node[c->item_node[k]]->width, to, v, 1, false);
         }
-        for (size_t i = 0; i < n; i++) items[i] = first + (uint32_t)i;
-        TRY(store_put(s->store, items, record, n, e));
+        TRY(take(s, first, n, record, e));
     }
-    return store_publish(s->store, e);
+    return 0;
 }
 
-static int item_stage(struct scorer *s, struct err *e) {
+static int item_stage(struct scorer *s, take_records take, struct err *e) {
     struct exec *x = NULL;
     struct batch_column *col = mem_calloc((size_t)s->cut.item.n_columns + 1, sizeof *col);
     size_t bytes = (size_t)ITEM_BLOCK * (size_t)s->cut.item_width * sizeof(float);
     float *record = mem_alloc(bytes);
     int rc = col && record ? 0 : err_nomem(e, bytes);
     if (!rc) rc = exec_create(&s->cut.item, &(struct exec_options){.max_rows = ITEM_BLOCK}, &x, e);
-    if (!rc) rc = fill_store(s, x, col, record, e);
+    if (!rc) rc = each_block(s, x, col, record, take, e);
     exec_free(x);
     mem_free(col);
     mem_free(record);
     return rc;
+}
+
+static int put_records(struct scorer *s, uint32_t first, size_t n, const float *record, struct err *e) {
+    uint32_t items[ITEM_BLOCK];
+    size_t bytes = row_bytes(&s->form);
+    char *packed = mem_alloc(n * bytes);
+    if (!packed) return err_nomem(e, n * bytes);
+    for (size_t i = 0; i < n; i++) {
+        items[i] = first + (uint32_t)i;
+        row_pack(&s->form, record + i * s->form.width, packed + i * bytes);
+    }
+    int rc = store_put(s->store, items, packed, n, e);
+    mem_free(packed);
+    return rc;
+}
+
+static int fill_store(struct scorer *s, struct err *e) {
+    size_t width = s->form.width, n_items = s->data.n_items;
+    if (!s->table) TRY(item_stage(s, put_records, e));
+    for (size_t i = 0, n; s->table && i < n_items; i += n) {
+        n = n_items - i < ITEM_BLOCK ? n_items - i : ITEM_BLOCK;
+        TRY(put_records(s, (uint32_t)i, n, s->table + i * width, e));
+    }
+    return store_publish(s->store, e);
 }
 
 /* The pair program's table of records, and how many it holds. */
@@ -144,14 +172,31 @@ static void bind_records(struct scorer *s, float *records, size_t n) {
     table->rows = n;
 }
 
+static int keep_records(struct scorer *s, uint32_t first, size_t n, const float *record, struct err *e) {
+    size_t width = (size_t)s->cut.item_width;
+    (void)e;
+    memcpy(s->table + first * width, record, n * width * sizeof *record);
+    return 0;
+}
+
+int scorer_make_table(struct scorer *s, struct err *e) {
+    size_t n = s->data.n_items, width = (size_t)s->cut.item_width;
+    if (!(s->table = mem_calloc(n, width * sizeof *s->table)))
+        return err_nomem(e, n * width * sizeof *s->table);
+    bind_records(s, s->table, n);
+    return item_stage(s, keep_records, e);
+}
+
 static struct store_header store_header(const struct scorer *s) {
-    struct store_header h = {.width = (size_t)s->cut.item_width, .n_items = s->data.n_items};
-    memcpy(h.version, s->version, sizeof h.version);
+    struct store_header h = {.bytes = row_bytes(&s->form), .n_items = s->data.n_items};
+    snprintf(h.version, sizeof h.version, "%s", s->version);
+    snprintf(h.precision, sizeof h.precision, "%s", precision_names[s->form.precision]);
     return h;
 }
 
 static int make_store(struct scorer *s, struct err *e) {
     if (!s->cut.n_item) return 0;
+    bind_records(s, NULL, s->data.n_items); /* s->table is no part of the model */
     TRY(make_version(s, e));
     const struct store_header h = store_header(s);
     s->o.store.readers = s->n_workers;
@@ -159,8 +204,10 @@ static int make_store(struct scorer *s, struct err *e) {
         TRY(store_open(&s->o.store, &h, &s->store, e));
     } else {
         TRY(store_create(&s->o.store, &h, &s->store, e));
-        TRY(item_stage(s, e));
+        TRY(fill_store(s, e));
     }
+    mem_free(s->table);
+    s->table = NULL;
     s->fetch = !store_table(s->store);
     if (!s->fetch) bind_records(s, store_table(s->store), s->data.n_items);
     return 0;
@@ -194,8 +241,9 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
     if (!rc) rc = graph_cut(&s->serving, &s->cut, e);
     if (!rc) rc = make_user(s, e);
     if (!rc) rc = make_pair_columns(s, e);
-    if (!rc) rc = make_store(s, e);
+    if (!rc && s->cut.n_item) bind_records(s, NULL, s->data.n_items);
     if (!rc) rc = scorer_fuse(s, e);
+    if (!rc) rc = make_store(s, e);
     if (!rc) find_dots(s);
     if (!rc) rc = make_workers(s, e);
     if (rc)
@@ -245,7 +293,8 @@ int scorer_share(const struct scorer *from, struct pool *pool, struct scorer **o
     s->user_col = NULL;
     s->user_value = NULL;
     s->cache = NULL;
-    s->fetched = s->base = NULL;
+    s->fetched = NULL;
+    s->base = NULL;
     s->found = NULL;
     s->worker = NULL;
     s->pair_param = NULL;
@@ -286,7 +335,8 @@ void scorer_free(struct scorer *s) {
     exec_free(s->user);
     user_cache_free(s->cache);
     if (!s->of || s->fetch) store_close(s->store);
-    void *own[] = {s->worker, s->user_col, s->user_value, s->fetched, s->found, s->base, s->pair_param};
+    void *own[] = {s->worker, s->user_col, s->user_value, s->fetched,
+                   s->found,  s->base,     s->pair_param, s->table};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
     if (!s->of) release_model(s);
     if (s->own_data) s->data.release(s->own_data);
@@ -297,22 +347,22 @@ void scorer_free(struct scorer *s) {
 
 /* Room for n records, to which the pair program then points. */
 static int reserve(struct scorer *s, size_t n, struct err *e) {
-    size_t width = (size_t)s->cut.item_width;
+    size_t bytes = row_bytes(&s->form);
     if (n <= s->room) return 0;
     mem_free(s->fetched);
     mem_free(s->found);
     s->room = 0;
-    s->fetched = mem_alloc(n * width * sizeof *s->fetched);
+    s->fetched = mem_alloc(n * bytes);
     s->found = mem_alloc(n * sizeof *s->found);
-    if (!s->fetched || !s->found) return err_nomem(e, n * width * sizeof *s->fetched);
+    if (!s->fetched || !s->found) return err_nomem(e, n * bytes);
     s->room = n;
-    bind_records(s, s->fetched, n);
+    bind_records(s, (float *)(void *)s->fetched, n);
     return 0;
 }
 
 static int fetch(struct scorer *s, int reader, size_t first, size_t n, struct err *e) {
     size_t missing = 0;
-    TRY(store_get(s->store, reader, s->r->items + first, n, s->fetched + first * (size_t)s->cut.item_width,
+    TRY(store_get(s->store, reader, s->r->items + first, n, s->fetched + first * row_bytes(&s->form),
                   s->found + first, &missing, e));
     s->missing += missing;
     return 0;
@@ -331,7 +381,7 @@ static void dots_block(struct scorer *s, size_t first, size_t n) {
     const float *user = s->user_value[0];
     float scale = (float)s->towers.scale, bias = (float)s->towers.bias, *score = s->score + first;
     if (s->fetch)
-        dots_rows(dim, user, s->fetched + first * dim, n, s->isa, score);
+        dots_rows(dim, user, (const float *)(void *)s->fetched + first * dim, n, s->isa, score);
     else
         dots_gather(dim, user, s->towers.items, s->r->items + first, n, s->isa, score);
     for (size_t i = 0; i < n; i++) score[i] = scale * score[i] + bias;
@@ -558,7 +608,7 @@ int scorer_towers(const struct scorer *s, struct scorer_towers *out, struct err 
             e, ERR_INPUT,
             "the model is no two-tower at serving: its pair stage is not one inner product of a "
             "user's and an item's vector (dssm, senet, parallel and dat are, with the pass `split`)");
-    if (!s->fetch && s->store) t.items = store_table(s->store);
+    if (!s->fetch && s->store && s->form.precision == PRECISION_FP32) t.items = store_table(s->store);
     *out = t;
     return 0;
 }
@@ -577,17 +627,15 @@ struct scorer_cost scorer_cost(const struct scorer *s) {
     struct graph_cost user, pair;
     graph_cost_count(&s->cut.user, &user);
     graph_cost_count(&s->cut.pair, &pair);
-    size_t record = (size_t)s->cut.item_width * sizeof(float);
     struct scorer_cost c = {.flops_per_request = user.total.flops,
                             .flops_per_candidate = pair.total.flops,
                             .bytes_per_candidate = pair.total.gather_bytes,
                             .weight_bytes = user.total.weight_bytes + pair.total.weight_bytes,
-                            .item_record_bytes = record};
+                            .item_record_bytes = row_bytes(&s->form)};
     if (s->fused) {
-        struct fused_bytes b = fused_bytes(s->fused, scorer_records(s));
+        struct fused_bytes b = fused_bytes(s->fused);
         c.bytes_per_candidate = b.per_candidate;
         c.weight_bytes = user.total.weight_bytes + b.weights;
-        c.item_record_bytes = b.record;
     }
     c.item_store_bytes = c.item_record_bytes * s->data.n_items;
     return c;

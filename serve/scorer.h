@@ -69,15 +69,16 @@ struct scorer_options {
     /* Run the pair stage by the fused engine (nn/fused/fused.h) where it has that shape, and two towers in fp32 in one
      * sweep over the records (nn/dots.h); op by op otherwise. */
     bool fuse;
-    /* Of item records, tables, weights and activations of the pair stage; the user stage is fp32. Lower ones take the
-     * fused engine: models of another shape are refused. Records that a store keeps outside of memory stay fp32. */
+    /* Of item records (in whichever store), tables, weights and activations of the pair stage; the user stage is fp32.
+     * Lower ones take the fused engine: models of another shape are refused. */
     enum precision precision;
     enum isa isa;                       /* no more than these instructions; ISA_BEST: whatever there is */
     const struct scorer_sample *sample; /* int8: rows that the activations' scales are taken from */
     const struct scorer
         *scales; /* int8: or all scales are those of this scorer of the same model, over other items */
     /* Where item records lie; default memory. `readers` is the scorer's to set. The item stage fills it, or,
-     * with `attach`, the records are taken as another scorer of the same model has published them. */
+     * with `attach`, the records are taken as another scorer of the same model has published them, in the same precision.
+     * For int8 the item stage runs all the same, to find the scales, unless they come by `scales`. */
     struct store_options store;
     bool attach;
 };
@@ -118,7 +119,7 @@ size_t scorer_top(const float *score, size_t n, size_t k, uint32_t *order);
  * come last. */
 size_t scorer_missing(const struct scorer *s);
 /* 64 bits as hex digits, over everything that item records and the reading of them depend on in the model:
- * its parameters and the passes. */
+ * its parameters and the passes, the precision and int8's scales. */
 uint64_t scorer_user_hits(const struct scorer *s); /* requests so far that found their user in the cache */
 const char *scorer_version(const struct scorer *s);
 /* Names of the pair-side columns that a request needs (NULL-ended). */

@@ -35,18 +35,14 @@ static int check_sample(const struct scorer *s, const uint32_t **column, struct 
 
 /* Row by row, because each has its own user. */
 static int observe(struct scorer *s, struct fused_work *w, const uint32_t **column, const uint32_t **at,
-                   float *record, struct fused_ranges *ranges, struct err *e) {
+                   struct fused_ranges *ranges, struct err *e) {
     const struct scorer_sample *t = s->o.sample;
     for (size_t i = 0; i < t->n; i++) {
         float score;
-        bool found;
-        size_t missing = 0;
         for (int c = 0; c < s->cut.pair.n_columns; c++)
             at[c] = c == s->item_column ? t->item + i : column[c] ? column[c] + i : NULL;
         if (!i || t->user[i] != t->user[i - 1]) TRY(scorer_user_stage(s, t->user[i], 0, e));
-        if (s->fetch) TRY(store_get(s->store, 0, t->item + i, 1, record, &found, &missing, e));
-        fused_observe(s->fused, w, &(struct fused_rows){1, at, s->base, record, (size_t)s->cut.item_width},
-                      &score, ranges);
+        fused_observe(s->fused, w, &(struct fused_rows){1, at, s->base, s->table}, &score, ranges);
     }
     return 0;
 }
@@ -54,15 +50,13 @@ static int observe(struct scorer *s, struct fused_work *w, const uint32_t **colu
 static int calibrate(struct scorer *s, struct fused_ranges *ranges, struct err *e) {
     size_t n = (size_t)s->cut.pair.n_columns + 1;
     const uint32_t **column = mem_calloc(2 * n, sizeof *column);
-    float *record = mem_calloc((size_t)s->cut.item_width + 1, sizeof *record);
     struct fused_work *w = NULL;
-    int rc = column && record ? 0 : err_nomem(e, 2 * n * sizeof *column);
+    int rc = column ? 0 : err_nomem(e, 2 * n * sizeof *column);
     if (!rc) rc = check_sample(s, column, e);
     if (!rc) rc = fused_work_create(s->fused, &w, e);
-    if (!rc) rc = observe(s, w, column, column + n, record, ranges, e);
+    if (!rc) rc = observe(s, w, column, column + n, ranges, e);
     fused_work_free(w);
     mem_free(column);
-    mem_free(record);
     return rc;
 }
 
@@ -77,7 +71,7 @@ static int make_fused(struct scorer *s, const struct chain *c, enum precision pr
                               .isa = s->o.isa,
                               .ranges = ranges,
                               .like = s->o.scales ? s->o.scales->fused : NULL,
-                              .fetched = s->fetch ? scorer_records(s) : NULL};
+                              .records = scorer_records(s)};
     TRY(fused_create(c, &o, &s->fused, e));
     size_t floats = fused_base_floats(s->fused);
     return (s->base = mem_calloc(floats, sizeof *s->base)) ? 0 : err_nomem(e, floats * sizeof *s->base);
@@ -85,6 +79,7 @@ static int make_fused(struct scorer *s, const struct chain *c, enum precision pr
 
 static int make_int8(struct scorer *s, const struct chain *c, struct err *e) {
     if (s->o.scales) return make_fused(s, c, PRECISION_INT8, &s->o.scales->ranges, e);
+    if (s->cut.n_item) TRY(scorer_make_table(s, e));
     if (c->n_layers == 1) return make_fused(s, c, PRECISION_INT8, NULL, e); /* no activations */
     TRY(fused_ranges_init(c, &s->ranges, e));
     TRY(make_fused(s, c, PRECISION_FP32, NULL, e));
@@ -103,23 +98,33 @@ static int find_users(struct scorer *s, const struct chain *c, struct err *e) {
     return 0;
 }
 
+/* The chain looks up the item record as it is, or not at all. */
+static bool whole_record(const struct scorer *s, const struct chain *c) {
+    bool whole = true;
+    for (int k = 0; k < c->n_lookups; k++)
+        if (c->lookup[k].table == scorer_records(s))
+            whole &= c->lookup[k].offset == 0 && c->width == (size_t)s->cut.item_width;
+    return whole;
+}
+
 int scorer_fuse(struct scorer *s, struct err *e) {
     struct chain c;
     const char *why = "the fused engine is switched off";
     enum precision p = s->o.precision;
     bool fits = s->o.fuse && chain_find(&s->cut.pair, &c, &why);
     if (fits && c.towers && p == PRECISION_FP32) fits = false; /* one inner product: nothing to fuse */
+    if (fits && !whole_record(s, &c)) {
+        fits = false;
+        why = "its item record holds several values";
+    }
+    s->form = (struct row_form){PRECISION_FP32, (size_t)s->cut.item_width, (size_t)s->cut.item_width, NULL};
     s->block = s->o.block ? s->o.block : fits ? FUSED_BLOCK : BLOCK;
     if (!fits && p != PRECISION_FP32)
         return err_set(e, ERR_INPUT, "the model cannot be served in %s: %s", precision_names[p], why);
     if (!fits) return 0;
     TRY(find_users(s, &c, e));
     TRY(p == PRECISION_INT8 ? make_int8(s, &c, e) : make_fused(s, &c, p, NULL, e));
-    if (p != PRECISION_FP32 && !s->fetch &&
-        s->store) { /* packed in the precision: the floats are not needed */
-        store_close(s->store);
-        s->store = NULL;
-    }
+    s->form = fused_record(s->fused);
     return 0;
 }
 
@@ -144,16 +149,16 @@ size_t scorer_fused_block_size(const struct scorer *s, size_t n, int threads) {
 int scorer_fused_block(struct scorer *s, int worker, size_t first, size_t n, struct err *e) {
     const struct request *r = s->r;
     struct worker *w = &s->worker[worker];
-    size_t width = (size_t)s->cut.item_width;
+    const void *records = s->store ? store_table(s->store) : NULL;
+    if (s->fetch) records = s->fetched + first * row_bytes(&s->form);
     for (int k = 0; k < s->n_pair; k++) {
         uint32_t *ids = w->ids + (size_t)k * s->block;
         w->at[s->pair_at[k]] = r->pair_ids ? r->pair_ids[k] + first : ids;
         if (!r->pair_ids) TRY(scorer_pair_values(s, s->pair_column[k], first, n, ids, e));
     }
-    if (s->item_column >= 0) w->at[s->item_column] = r->items + first;
-    fused_run(s->fused, w->fused,
-              &(struct fused_rows){n, w->at, s->base, s->fetch ? s->fetched + first * width : NULL, width},
-              s->score + first);
+    for (size_t i = 0; i < n && s->fetch; i++) w->item[i] = (uint32_t)i;
+    if (s->item_column >= 0) w->at[s->item_column] = s->fetch ? w->item : r->items + first;
+    fused_run(s->fused, w->fused, &(struct fused_rows){n, w->at, s->base, records}, s->score + first);
     for (size_t i = first; i < first + n && s->fetch; i++)
         if (!s->found[i]) s->score[i] = -INFINITY;
     return 0;

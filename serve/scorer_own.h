@@ -30,10 +30,12 @@ struct scorer {
     const struct scorer *of; /* shares that one's model; NULL: it owns everything */
     struct store *store;     /* NULL: no item records */
     char version[STORE_VERSION_MAX];
-    bool fetch;     /* records come from the store by request; otherwise the pair stage reads its table */
-    size_t room;    /* candidates that the next two have room for */
-    float *fetched; /* [room][item_width]: the records of the request under way, in its order */
-    bool *found;    /* [room] */
+    struct row_form form; /* of item records */
+    float *table;  /* [n_items][item_width]: all of them as floats, for int8's scales while it is made */
+    bool fetch;    /* records come from the store by request; otherwise the pair stage reads its table */
+    size_t room;   /* candidates that the next two have room for */
+    char *fetched; /* [room][row_bytes]: the records of the request under way, in its order */
+    bool *found;   /* [room] */
     struct fused *fused;        /* NULL: the pair program runs op by op */
     struct fused_ranges ranges; /* int8: of activations, on the sample */
     float *base;                /* fused: the user's part of the first layer */
@@ -66,8 +68,10 @@ int scorer_user_stage(struct scorer *s, uint32_t user, uint64_t moment, struct e
 int scorer_pair_values(struct scorer *s, const char *name, size_t first, size_t n, uint32_t *ids,
                        struct err *e);
 
-/* Sets s->fused where the pair program is a chain, and s->block. An error when a lower precision is asked for that the
- * model cannot be served in. */
+/* Runs the item stage into s->table and binds the pair program's table of records to it. */
+int scorer_make_table(struct scorer *s, struct err *e);
+/* Sets s->fused where the pair program is a chain, s->block, and the records' form. An error when a lower precision is
+ * asked for that the model cannot be served in. */
 int scorer_fuse(struct scorer *s, struct err *e);
 void scorer_fused_user(struct scorer *s); /* s->base from the user stage's values */
 size_t scorer_fused_block_size(const struct scorer *s, size_t n,

@@ -19,7 +19,8 @@ const struct opt store_opts[] = {
 /* ---- the header ---- */
 
 void store_header_write(const struct store_header *h, char text[STORE_HEADER_TEXT]) {
-    snprintf(text, STORE_HEADER_TEXT, "prerank-items-1 %s %zu %u", h->version, h->width, h->n_items);
+    snprintf(text, STORE_HEADER_TEXT, "prerank-items-2 %s %s %zu %u", h->version, h->precision, h->bytes,
+             h->n_items);
 }
 
 int store_header_read(const char *text, size_t n, struct store_header *h) {
@@ -29,8 +30,8 @@ int store_header_read(const char *text, size_t n, struct store_header *h) {
     memcpy(copy, text, n);
     copy[n] = '\0';
     *h = (struct store_header){0};
-    if (sscanf(copy, "prerank-items-1 %32[0-9A-Za-z] %zu %u%n", h->version, &h->width, &h->n_items, &end) !=
-        3)
+    if (sscanf(copy, "prerank-items-2 %32[0-9A-Za-z] %7[0-9A-Za-z] %zu %u%n", h->version, h->precision,
+               &h->bytes, &h->n_items, &end) != 4)
         return -1;
     return (size_t)end == n ? 0 : -1;
 }
@@ -40,33 +41,42 @@ int store_header_check(const struct store *s, const char *text, size_t n, struct
     const struct store_header *want = &s->header;
     if (store_header_read(text, n, &there))
         return err_set(e, ERR_INPUT, "%s: these are no item records of prerank", s->where);
+    if (strcmp(there.precision, want->precision) != 0)
+        return err_set(e, ERR_INPUT,
+                       "%s: the item records are in %s, but the model is to be served in %s; fill the store "
+                       "again in this precision",
+                       s->where, there.precision, want->precision);
     if (strcmp(there.version, want->version) != 0)
         return err_set(e, ERR_INPUT,
                        "%s: the item records were made by model version %s, but the model to serve is "
                        "version %s; fill the store again with this model",
                        s->where, there.version, want->version);
-    if (there.width != want->width || there.n_items != want->n_items)
+    if (there.bytes != want->bytes || there.n_items != want->n_items)
         return err_set(e, ERR_INPUT,
-                       "%s: the store has %u items of %zu floats, but the model needs %u items of %zu; fill "
+                       "%s: the store has %u items of %zu bytes, but the model needs %u items of %zu; fill "
                        "it again with this model and its items",
-                       s->where, there.n_items, there.width, want->n_items, want->width);
+                       s->where, there.n_items, there.bytes, want->n_items, want->bytes);
     return 0;
 }
 
-static int check_header(const struct store_header *h, struct err *e) {
-    size_t n = strnlen(h->version, sizeof h->version);
-    bool plain = n > 0 && n < sizeof h->version;
+/* 1 to size - 1 letters and digits */
+static int check_word(const char *what, const char *word, size_t size, struct err *e) {
+    size_t n = strnlen(word, size);
+    bool plain = n > 0 && n < size;
     for (size_t i = 0; plain && i < n; i++)
-        plain = (h->version[i] >= '0' && h->version[i] <= '9') ||
-                (h->version[i] >= 'A' && h->version[i] <= 'Z') ||
-                (h->version[i] >= 'a' && h->version[i] <= 'z');
-    if (!plain)
-        return err_set(e, ERR_INPUT,
-                       "item store: the model version \"%.*s\" must be 1 to %d letters and digits", (int)n,
-                       h->version, STORE_VERSION_MAX - 1);
-    if (!h->width || !h->n_items)
-        return err_set(e, ERR_INPUT, "item store: %u items of %zu floats: nothing to hold", h->n_items,
-                       h->width);
+        plain = (word[i] >= '0' && word[i] <= '9') || (word[i] >= 'A' && word[i] <= 'Z') ||
+                (word[i] >= 'a' && word[i] <= 'z');
+    return plain ? 0
+                 : err_set(e, ERR_INPUT, "item store: the %s \"%.*s\" must be 1 to %d letters and digits",
+                           what, (int)n, word, (int)size - 1);
+}
+
+static int check_header(const struct store_header *h, struct err *e) {
+    TRY(check_word("model version", h->version, sizeof h->version, e));
+    TRY(check_word("precision", h->precision, sizeof h->precision, e));
+    if (!h->bytes || !h->n_items)
+        return err_set(e, ERR_INPUT, "item store: %u items of %zu bytes: nothing to hold", h->n_items,
+                       h->bytes);
     return 0;
 }
 
@@ -120,7 +130,7 @@ static int check_items(const struct store *s, const uint32_t *items, size_t n, s
     return 0;
 }
 
-int store_put(struct store *s, const uint32_t *items, const float *records, size_t n, struct err *e) {
+int store_put(struct store *s, const uint32_t *items, const void *records, size_t n, struct err *e) {
     if (s->published)
         return err_set(e, ERR_INPUT, "%s: is published and does not change any more; create it anew",
                        s->where);
@@ -135,18 +145,18 @@ int store_publish(struct store *s, struct err *e) {
     return 0;
 }
 
-int store_get(struct store *s, int reader, const uint32_t *items, size_t n, float *records, bool *found,
+int store_get(struct store *s, int reader, const uint32_t *items, size_t n, void *records, bool *found,
               size_t *missing, struct err *e) {
     if (!s->published)
         return err_set(e, ERR_INPUT, "%s: is not published yet, so that nothing can be read", s->where);
     TRY(check_items(s, items, n, e));
-    memset(records, 0, n * s->header.width * sizeof *records);
+    memset(records, 0, n * s->header.bytes);
     memset(found, 0, n * sizeof *found);
     if (n) TRY(s->kind->get(s, reader, items, n, records, found, e));
     for (size_t i = 0; i < n; i++) *missing += !found[i];
     return 0;
 }
 
-float *store_table(struct store *s) { return s->kind->table ? s->kind->table(s) : NULL; }
+void *store_table(struct store *s) { return s->kind->table ? s->kind->table(s) : NULL; }
 bool store_is_local(const struct store *s) { return s->kind->local; }
 const char *store_where(const struct store *s) { return s->where; }

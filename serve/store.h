@@ -1,8 +1,8 @@
-/* store.h: where item records lie: the frontier values of the item stage, `width` floats an item, by item
- * number.
+/* store.h: where item records lie: `bytes` bytes an item, by item number. What they mean is the scorer's: the frontier
+ * values of the item stage in the precision that they are served in.
  *
  *     struct store_options o = {0};  opt_defaults(store_opts, &o);  opt_read(store_opts, &o, map, "store", e);
- *     struct store_header h = {.version = "90f2..", .width = 32, .n_items = 1000000};
+ *     struct store_header h = {.version = "90f2..", .precision = "bf16", .bytes = 64, .n_items = 1000000};
  *     struct store *s;
  *     TRY(store_create(&o, &h, &s, e));                 a new set of records, not visible to readers yet
  *     TRY(store_put(s, items, records, 512, e));        in batches
@@ -12,7 +12,7 @@
  *     TRY(store_open(&o, &h, &s, e));                   or reads what another run has published
  *
  * An item without a record is no error: its flag is false, its record zeros, and it is counted. Records of
- * another model version, width or number of items, a file or key of something else, a record of another
+ * another model version, precision, size or number of items, a file or key of something else, a record of another
  * length, a server that is gone: an error that says so, never a wrong record. Nothing is retried but one
  * connection that was found closed.
  *
@@ -50,7 +50,8 @@ extern const struct opt store_opts[];        /* `name`, `readers` and `temporary
 #define STORE_VERSION_MAX 33
 struct store_header {
     char version[STORE_VERSION_MAX]; /* of the model that made the records: letters and digits */
-    size_t width;                    /* floats a record */
+    char precision[8];               /* that the records are in: letters and digits */
+    size_t bytes;                    /* of a record */
     uint32_t n_items;                /* item numbers are below it */
 };
 
@@ -60,15 +61,15 @@ int store_create(const struct store_options *o, const struct store_header *h, st
 /* What is there must have exactly the header `h`. */
 int store_open(const struct store_options *o, const struct store_header *h, struct store **out,
                struct err *e);
-/* records[n][width]; before store_publish only. Putting ascending items is fastest. */
-int store_put(struct store *s, const uint32_t *items, const float *records, size_t n, struct err *e);
+/* records[n][bytes]; before store_publish only. Putting ascending items is fastest. */
+int store_put(struct store *s, const uint32_t *items, const void *records, size_t n, struct err *e);
 int store_publish(struct store *s, struct err *e);
-/* records[n][width], found[n]; adds the number of items without a record to *missing. Items in any order,
+/* records[n][bytes], found[n]; adds the number of items without a record to *missing. Items in any order,
  * also more than once. */
-int store_get(struct store *s, int reader, const uint32_t *items, size_t n, float *records, bool *found,
+int store_get(struct store *s, int reader, const uint32_t *items, size_t n, void *records, bool *found,
               size_t *missing, struct err *e);
-/* All records in memory, [n_items][width], or NULL: then they are to be fetched. */
-float *store_table(struct store *s);
+/* All records in memory, [n_items][bytes], or NULL: then they are to be fetched. */
+void *store_table(struct store *s);
 /* A get costs no round trip: small ones from several threads are best; otherwise one for a whole request. */
 bool store_is_local(const struct store *s);
 const char *store_where(const struct store *s); /* for messages: "redis 127.0.0.1:6379, records of `dssm`" */

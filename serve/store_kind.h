@@ -12,12 +12,12 @@ struct store_kind {
     bool local; /* see store_is_local() */
     int (*create)(struct store *s, struct err *e);
     int (*open)(struct store *s, struct err *e);
-    int (*put)(struct store *s, const uint32_t *items, const float *records, size_t n, struct err *e);
+    int (*put)(struct store *s, const uint32_t *items, const void *records, size_t n, struct err *e);
     int (*publish)(struct store *s, struct err *e);
     /* found[] is all false and records[] all zero when it is called */
-    int (*get)(struct store *s, int reader, const uint32_t *items, size_t n, float *records, bool *found,
+    int (*get)(struct store *s, int reader, const uint32_t *items, size_t n, void *records, bool *found,
                struct err *e);
-    float *(*table)(struct store *s); /* NULL: there is none */
+    void *(*table)(struct store *s); /* NULL: there is none */
     void (*close)(struct store *s, bool delete_published);
 };
 extern const struct store_kind store_memory, store_lmdb, store_redis;

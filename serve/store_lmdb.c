@@ -67,7 +67,7 @@ static int begin(struct store *s, struct lmdb **out, struct err *e) {
 /* Room for every record three times over, because puts out of order split pages: it is address space, not
  * space on the disk. A record beyond half a page goes to pages of its own. */
 static size_t map_bytes(const struct store *s) {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = s->header.width * sizeof(float);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = s->header.bytes;
     size_t node = bytes + 16, own = 0;
     if (node > page / 2 - 16) {
         own = (bytes + 16 + page - 1) / page * page;
@@ -120,8 +120,8 @@ static int write_batch(struct store *s, const uint32_t *items, const void *value
     return rc ? failed(s, "write", rc, e) : 0;
 }
 
-static int lmdb_put(struct store *s, const uint32_t *items, const float *records, size_t n, struct err *e) {
-    return write_batch(s, items, records, n, s->header.width * sizeof *records, e);
+static int lmdb_put(struct store *s, const uint32_t *items, const void *records, size_t n, struct err *e) {
+    return write_batch(s, items, records, n, s->header.bytes, e);
 }
 
 /* ---- reading ---- */
@@ -210,21 +210,21 @@ static int lmdb_publish(struct store *s, struct err *e) {
     return open_file(s, e);
 }
 
-static int lmdb_get(struct store *s, int reader, const uint32_t *items, size_t n, float *records, bool *found,
+static int lmdb_get(struct store *s, int reader, const uint32_t *items, size_t n, void *records, bool *found,
                     struct err *e) {
     struct lmdb *l = s->self;
-    size_t w = s->header.width;
+    size_t bytes = s->header.bytes;
     for (size_t i = 0; i < n; i++) {
         uint32_t key = items[i];
         MDB_val k = {sizeof key, &key}, v;
         int rc = mdb_cursor_get(l->reader[reader].cursor, &k, &v, MDB_SET);
         if (rc == MDB_NOTFOUND) continue;
         if (rc) return failed(s, "read", rc, e);
-        if (v.mv_size != w * sizeof *records)
+        if (v.mv_size != bytes)
             return err_set(e, ERR_INPUT,
                            "%s: the record of item %u has %zu bytes, not %zu; fill the store again", s->where,
-                           key, v.mv_size, w * sizeof *records);
-        memcpy(records + i * w, v.mv_data, v.mv_size);
+                           key, v.mv_size, bytes);
+        memcpy((char *)records + i * bytes, v.mv_data, bytes);
         found[i] = true;
     }
     return 0;

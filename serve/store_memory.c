@@ -5,8 +5,8 @@
 #include <string.h>
 
 struct memory {
-    float *record; /* [n_items][width] */
-    bool *there;   /* [n_items] */
+    char *record; /* [n_items][bytes] */
+    bool *there;  /* [n_items] */
 };
 
 static int memory_create(struct store *s, struct err *e) {
@@ -14,9 +14,9 @@ static int memory_create(struct store *s, struct err *e) {
     snprintf(s->where, sizeof s->where, "memory");
     struct memory *m = s->self = mem_calloc(1, sizeof *m);
     if (!m) return err_nomem(e, sizeof *m);
-    m->record = mem_calloc(n, s->header.width * sizeof *m->record);
+    m->record = mem_calloc(n, s->header.bytes);
     m->there = mem_calloc(n, sizeof *m->there);
-    return m->record && m->there ? 0 : err_nomem(e, n * s->header.width * sizeof *m->record);
+    return m->record && m->there ? 0 : err_nomem(e, n * s->header.bytes);
 }
 
 static int memory_open(struct store *s, struct err *e) {
@@ -26,12 +26,12 @@ static int memory_open(struct store *s, struct err *e) {
                    "choose `kind: lmdb` or `kind: redis`, or let the item stage fill the store");
 }
 
-static int memory_put(struct store *s, const uint32_t *items, const float *records, size_t n, struct err *e) {
+static int memory_put(struct store *s, const uint32_t *items, const void *records, size_t n, struct err *e) {
     struct memory *m = s->self;
-    size_t w = s->header.width;
+    size_t bytes = s->header.bytes;
     (void)e;
     for (size_t i = 0; i < n; i++) {
-        memcpy(m->record + items[i] * w, records + i * w, w * sizeof *records);
+        memcpy(m->record + items[i] * bytes, (const char *)records + i * bytes, bytes);
         m->there[items[i]] = true;
     }
     return 0;
@@ -42,19 +42,19 @@ static int memory_publish(struct store *s, struct err *e) {
     return 0;
 }
 
-static int memory_get(struct store *s, int reader, const uint32_t *items, size_t n, float *records,
+static int memory_get(struct store *s, int reader, const uint32_t *items, size_t n, void *records,
                       bool *found, struct err *e) {
     const struct memory *m = s->self;
-    size_t w = s->header.width;
+    size_t bytes = s->header.bytes;
     (void)reader, (void)e;
     for (size_t i = 0; i < n; i++) {
         found[i] = m->there[items[i]];
-        memcpy(records + i * w, m->record + items[i] * w, w * sizeof *records);
+        memcpy((char *)records + i * bytes, m->record + items[i] * bytes, bytes);
     }
     return 0;
 }
 
-static float *memory_table(struct store *s) { return ((struct memory *)s->self)->record; }
+static void *memory_table(struct store *s) { return ((struct memory *)s->self)->record; }
 
 static void memory_close(struct store *s, bool delete_published) {
     struct memory *m = s->self;

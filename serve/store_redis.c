@@ -273,8 +273,8 @@ static int redis_open(struct store *s, struct err *e) {
 
 struct call { /* of put and get */
     const uint32_t *items;
-    const float *put;
-    float *get;
+    const void *put;
+    char *get;
     bool *found;
     size_t n;
 };
@@ -282,7 +282,7 @@ struct call { /* of put and get */
 static int ask_put(struct store *s, void *ctx, struct err *e) {
     struct redis *r = s->self;
     const struct call *k = ctx;
-    size_t w = s->header.width, prefix_len = strlen(r->prefix), chunks = 0;
+    size_t bytes = s->header.bytes, prefix_len = strlen(r->prefix), chunks = 0;
     str_clear(&r->command);
     for (size_t first = 0; first < k->n; first += CHUNK, chunks++) {
         size_t n = k->n - first < CHUNK ? k->n - first : CHUNK;
@@ -290,7 +290,7 @@ static int ask_put(struct store *s, void *ctx, struct err *e) {
         add_text(&r->command, "MSET");
         for (size_t i = first; i < first + n; i++) {
             add_key(&r->command, r->prefix, prefix_len, k->items[i]);
-            add_bytes(&r->command, k->put + i * w, w * sizeof(float));
+            add_bytes(&r->command, (const char *)k->put + i * bytes, bytes);
         }
     }
     TRY(send_command(s, e));
@@ -298,14 +298,14 @@ static int ask_put(struct store *s, void *ctx, struct err *e) {
     return 0;
 }
 
-static int redis_put(struct store *s, const uint32_t *items, const float *records, size_t n, struct err *e) {
+static int redis_put(struct store *s, const uint32_t *items, const void *records, size_t n, struct err *e) {
     return with_connection(s, ask_put, &(struct call){.items = items, .put = records, .n = n}, e);
 }
 
 /* One MGET's answer. */
 static int take_chunk(struct store *s, const struct call *k, size_t first, size_t n, const redisReply *reply,
                       struct err *e) {
-    size_t w = s->header.width, bytes = w * sizeof(float);
+    size_t bytes = s->header.bytes;
     if (reply->elements != n)
         return err_set(e, ERR_INPUT, "%s: %zu records asked for, %zu came", s->where, n, reply->elements);
     for (size_t i = 0; i < n; i++) {
@@ -315,7 +315,7 @@ static int take_chunk(struct store *s, const struct call *k, size_t first, size_
             return err_set(e, ERR_INPUT,
                            "%s: the record of item %u has %zu bytes, not %zu; fill the store again", s->where,
                            k->items[first + i], v->len, bytes);
-        memcpy(k->get + (first + i) * w, v->str, bytes);
+        memcpy(k->get + (first + i) * bytes, v->str, bytes);
         k->found[first + i] = true;
     }
     return 0;
@@ -347,8 +347,8 @@ static int ask_get(struct store *s, void *ctx, struct err *e) {
     return rc;
 }
 
-static int redis_get(struct store *s, int reader, const uint32_t *items, size_t n, float *records,
-                     bool *found, struct err *e) {
+static int redis_get(struct store *s, int reader, const uint32_t *items, size_t n, void *records, bool *found,
+                     struct err *e) {
     (void)reader;
     return with_connection(s, ask_get, &(struct call){.items = items, .get = records, .found = found, .n = n},
                            e);

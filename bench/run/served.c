@@ -49,7 +49,7 @@ static void remove_folder(const struct experiment *x, const char *dir) {
 int served_check(const struct experiment *x, const char *dir, struct err *e) {
     const struct opt_ints *stores = &x->measure.store;
     for (int i = 0; x->measure.candidates.n && i < stores->n; i++) {
-        const struct store_header h = {.version = "0", .width = 1, .n_items = 1};
+        const struct store_header h = {.version = "0", .precision = "fp32", .bytes = 4, .n_items = 1};
         struct store_options o;
         struct store *s = NULL;
         TRY(store_options(x, dir, stores->v[i], "check", "none", &o, e));

@@ -7,7 +7,6 @@
 struct fused_work {
     uint32_t *row[2];  /* [FUSED_GROUP][most_words]: rows before and after a product */
     float *value;      /* [FUSED_GROUP][most_words]: sums, as floats or whole numbers */
-    float *base;       /* [FUSED_GROUP][width_pad]: with fetched rows */
     const char **line; /* of a group's table rows */
 };
 
@@ -19,9 +18,8 @@ int fused_work_create(const struct fused *f, struct fused_work **out, struct err
     w->row[0] = mem_calloc(words, sizeof(uint32_t));
     w->row[1] = mem_calloc(words, sizeof(uint32_t));
     w->value = mem_calloc(words, sizeof(float));
-    w->base = mem_calloc(FUSED_GROUP * f->width_pad, sizeof(float));
     w->line = mem_calloc(FUSED_GROUP * f->lines + 1, sizeof *w->line);
-    if (!w->line || !w->row[0] || !w->row[1] || !w->value || !w->base) {
+    if (!w->line || !w->row[0] || !w->row[1] || !w->value) {
         fused_work_free(w);
         return err_nomem(e, words * sizeof(float));
     }
@@ -34,7 +32,6 @@ void fused_work_free(struct fused_work *w) {
     mem_free(w->row[0]);
     mem_free(w->row[1]);
     mem_free(w->value);
-    mem_free(w->base);
     mem_free(w->line);
     mem_free(w);
 }
@@ -72,6 +69,10 @@ struct group { /* candidates [first, first + n), and those whose rows are to be 
     struct fused_ranges *ranges;
 };
 
+static const void *table_of(const struct group *g, const struct fused_lookup *l) {
+    return l->records ? g->in->records : l->row;
+}
+
 /* The lines of the table rows of candidates [first, first + n) are put on the list. Small tables are in the cache anyway. */
 static void list_rows(struct group *g, size_t first, size_t n) {
     const struct fused *f = g->f;
@@ -80,7 +81,7 @@ static void list_rows(struct group *g, size_t first, size_t n) {
     for (size_t r = first; r < first + n; r++)
         for (int k = 0; k < f->n_asked; k++) {
             const struct fused_lookup *l = &f->lookup[f->asked[k]];
-            const char *p = (const char *)l->row + g->in->ids[l->column][r] * l->stride;
+            const char *p = (const char *)table_of(g, l) + g->in->ids[l->column][r] * l->stride;
             for (size_t b = 0; b < bytes; b += 64) *line++ = p + b;
         }
     g->ask = (struct fused_ask){g->w->line, (size_t)(line - g->w->line)};
@@ -90,41 +91,16 @@ static void ask_rest(struct group *g) {
     for (; g->ask.n; g->ask.n--) __builtin_prefetch(*g->ask.line++, 0, 2);
 }
 
-/* base + the fetched rows, a row a candidate. */
-static void fetched_base(struct group *g, bool scaled) {
-    const struct fused *f = g->f;
-    float *to = g->w->base;
-    for (size_t r = 0; r < g->n; r++, to += f->width_pad) {
-        memcpy(to, g->in->base, f->width_pad * sizeof *to);
-        for (int k = 0; k < f->n_lookups; k++)
-            if (f->lookup[k].fetched)
-                vec_copy(1, f->width, (struct mat){to, 0},
-                         (struct mat){(float *)g->in->fetched + (g->first + r) * g->in->fetched_ld +
-                                          f->lookup[k].offset,
-                                      0},
-                         1, true);
-        if (scaled) scaled_base(f, to, to);
-    }
-}
-
 static struct fused_sum sum_of(struct group *g, bool scaled) {
     const struct fused *f = g->f;
-    bool fetched = false;
     struct fused_sum s = {.width = f->precision == PRECISION_FP32 ? f->width : f->width_pad};
     for (int k = 0; k < f->n_lookups; k++) {
         const struct fused_lookup *l = &f->lookup[k];
-        fetched |= l->fetched;
-        if (l->fetched) continue;
-        s.table[s.terms] = l->row;
+        s.table[s.terms] = table_of(g, l);
         s.stride[s.terms] = l->stride;
         s.ids[s.terms++] = g->in->ids[l->column] + g->first;
     }
     s.base = g->in->base + (scaled ? f->width_pad : 0);
-    if (fetched) {
-        fetched_base(g, scaled);
-        s.base = g->w->base;
-        s.base_ld = f->width_pad;
-    }
     return s;
 }
 

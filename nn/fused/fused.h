@@ -18,16 +18,15 @@
  *     fused_user(f, user_values, base);                                     once a request; base[fused_base_floats()]
  *     fused_run(f, w, &(struct fused_rows){.n = 500, .ids = ids, .base = base}, score);
  *
- * What a low precision has packed it no longer needs the graph for; fp32 reads the graph's tables as they are.
+ * What a low precision has packed it no longer needs the graph for; fp32 reads the graph's tables as they are. One table,
+ * that of item records, may stay with the caller: then its floats are only looked at for int8's scales.
  */
 #ifndef PRERANK_NN_FUSED_H
 #define PRERANK_NN_FUSED_H
 #include "base/err.h"
 #include "nn/fused/chain.h"
 #include "nn/fused/isa.h"
-
-enum precision { PRECISION_FP32, PRECISION_BF16, PRECISION_FP16, PRECISION_INT8 };
-extern const char *const precision_names[]; /* NULL-ended */
+#include "nn/fused/rows.h"
 
 struct fused_ranges { /* largest |activation| of each column after each stage: the sum, then the layers */
     float *max[CHAIN_LAYERS];
@@ -43,7 +42,8 @@ struct fused_options {
     const struct fused
         *like; /* int8: the scales of tables' columns as in this one, made of the same chain with
                                           other rows; NULL: from the tables */
-    const struct param *fetched; /* this table's rows come with the request, as floats; NULL: none */
+    const struct param
+        *records; /* this table's rows come with the request, packed as fused_record() says; NULL: none */
 };
 
 struct fused;
@@ -61,8 +61,8 @@ struct fused_rows {
     size_t n;
     const uint32_t *const *ids; /* [columns of the graph][n]; those that no lookup reads may be NULL */
     const float *base;
-    const float *fetched; /* [n][fetched_ld], with the option; a column with its ids is then not read */
-    size_t fetched_ld;
+    const void
+        *records; /* with the option: rows of row_bytes(fused_record()), which their column's ids number */
 };
 void fused_run(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score);
 /* fp32 only: runs, and widens the ranges by what it sees. */
@@ -71,9 +71,10 @@ void fused_observe(const struct fused *f, struct fused_work *w, const struct fus
 
 struct fused_bytes { /* as fetched: padded rows in the precision, with the ids */
     double per_candidate, weights, tables;
-    size_t record; /* of the table named, see below */
 };
-struct fused_bytes fused_bytes(const struct fused *f, const struct param *record);
+struct fused_bytes fused_bytes(const struct fused *f);
+/* The form of the records' rows; the scale is `f`'s. */
+struct row_form fused_record(const struct fused *f);
 size_t fused_rows_at_once(const struct fused *f); /* of a group: work in multiples of it */
 enum isa fused_isa(const struct fused *f);
 

@@ -3,8 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-const char *const precision_names[] = {"fp32", "bf16", "fp16", "int8", NULL};
-
 static size_t pad(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 /* ---- ranges ---- */
@@ -31,56 +29,32 @@ static const float *table_row(const struct chain_lookup *l, size_t row) {
     return l->table->value + row * l->table->cols + (size_t)l->offset;
 }
 
-static void pack_bf16_row(const float *x, size_t n, uint32_t *out) {
-    for (size_t c = 0; c < n; c++) {
-        uint32_t h = bf16_round(x[c]), *to = &out[c / 32 * 16 + c % 16];
-        *to |= c % 32 < 16 ? h : h << 16;
-    }
-}
-
-static int8_t to_s8(float x) {
-    float n = nearbyintf(x);
-    return (int8_t)(n > 127 ? 127 : n < -127 ? -127 : n);
-}
-
-static void pack_row(const struct fused *f, const float *x, void *out) {
-    if (f->precision == PRECISION_BF16) pack_bf16_row(x, f->width, out);
-    for (size_t c = 0; c < f->width; c++) {
-        float s = f->sum_scale ? f->sum_scale[c] : 0;
-        if (f->precision == PRECISION_FP16) ((uint16_t *)out)[c] = f16_round(x[c]);
-        if (f->precision == PRECISION_INT8) ((int8_t *)out)[c] = to_s8(s > 0 ? x[c] / s : 0);
-    }
-}
-
-static int make_lookup(struct fused *f, const struct chain_lookup *l, const struct param *fetched,
+static int make_lookup(struct fused *f, const struct chain_lookup *l, const struct param *records,
                        struct err *e) {
     struct fused_lookup *to = &f->lookup[f->n_lookups++];
-    *to = (struct fused_lookup){
-        .column = l->column, .fetched = l->table == fetched, .table = l->table, .offset = (size_t)l->offset};
-    if (to->fetched) return 0;
+    *to = (struct fused_lookup){.column = l->column,
+                                .stride = row_bytes(&f->form),
+                                .records = l->table == records,
+                                .table_rows = l->table->rows};
+    if (to->records) return 0;
     if (f->precision == PRECISION_FP32) {
         to->row = l->table->value + l->offset;
         to->stride = l->table->cols * sizeof(float);
         return 0;
     }
-    to->stride = f->width_pad * (f->precision == PRECISION_INT8 ? 1 : 2);
     if (!(to->own = mem_calloc(l->table->rows, to->stride))) return err_nomem(e, l->table->rows * to->stride);
     for (size_t r = 0; r < l->table->rows; r++)
-        pack_row(f, table_row(l, r), (char *)to->own + r * to->stride);
+        row_pack(&f->form, table_row(l, r), (char *)to->own + r * to->stride);
     to->row = to->own;
     return 0;
 }
 
 /* One scale a column for all tables, so that their rows can be added as whole numbers. */
-static void scale_of_sum(struct fused *f, const struct chain *c, const struct param *fetched) {
+static void scale_of_sum(struct fused *f, const struct chain *c) {
     float *most = f->sum_scale;
-    for (int k = 0; k < c->n_lookups; k++) {
-        const struct chain_lookup *l = &c->lookup[k];
-        for (size_t r = 0; l->table != fetched && r < l->table->rows; r++) {
-            const float *x = table_row(l, r);
-            for (size_t i = 0; i < f->width; i++) most[i] = fabsf(x[i]) > most[i] ? fabsf(x[i]) : most[i];
-        }
-    }
+    for (int k = 0; k < c->n_lookups; k++)
+        for (size_t r = 0; r < c->lookup[k].table->rows; r++)
+            row_widen(f->width, table_row(&c->lookup[k], r), most);
     for (size_t i = 0; i < f->width; i++) most[i] /= 127;
 }
 
@@ -124,7 +98,7 @@ static void pack_s8(const struct chain_layer *from, const float *most, enum act 
             largest = fmaxf(largest, fabsf(weight_at(from, k, n) * step_of(most[k], before)));
         l->scale[n] = largest / 127;
         for (size_t k = 0; k < from->k && largest > 0; k++) {
-            int8_t q = to_s8(weight_at(from, k, n) * step_of(most[k], before) / l->scale[n]);
+            int8_t q = s8_round(weight_at(from, k, n) * step_of(most[k], before) / l->scale[n]);
             total += q;
             l->weight[(n / 16 * l->words + k / 4) * 16 + n % 16] |= (uint32_t)(uint8_t)q << 8 * (k % 4);
         }
@@ -207,7 +181,7 @@ static void ask_for(struct fused *f) {
     size_t row = f->width * (f->precision == PRECISION_FP32 ? 4 : f->precision == PRECISION_INT8 ? 1 : 2);
     for (int k = 0; k < f->n_lookups; k++) {
         const struct fused_lookup *l = &f->lookup[k];
-        if (l->fetched || l->table->rows * l->stride <= TABLE_IN_CACHE) continue;
+        if (l->table_rows * l->stride <= TABLE_IN_CACHE) continue;
         f->asked[f->n_asked++] = k;
         f->lines += (row + 63) / 64;
     }
@@ -225,13 +199,15 @@ static int make_sum(struct fused *f, const struct chain *c, const struct fused_o
         if (o->like)
             memcpy(f->sum_scale, o->like->sum_scale, f->width * sizeof(float));
         else
-            scale_of_sum(f, c, o->fetched);
+            scale_of_sum(f, c);
     }
     if (f->in == IN_U8) {
         byte_scale(o->ranges->max[0], f->width, f->act, f->inv, f->zero);
         for (size_t i = 0; i < f->width; i++) f->sum_pack_scale[i] = f->sum_scale[i] * f->inv[i];
     }
-    for (int k = 0; k < c->n_lookups; k++) TRY(make_lookup(f, &c->lookup[k], o->fetched, e));
+    f->form = (struct row_form){f->precision, f->width,
+                                f->precision == PRECISION_FP32 ? f->width : f->width_pad, f->sum_scale};
+    for (int k = 0; k < c->n_lookups; k++) TRY(make_lookup(f, &c->lookup[k], o->records, e));
     ask_for(f);
     return 0;
 }
@@ -247,7 +223,7 @@ static int make(struct fused *f, const struct chain *c, const struct fused_optio
     f->scale = c->scale;
     f->round = o->precision == PRECISION_BF16 && f->in == IN_F32;
     f->width = c->width;
-    f->width_pad = pad(c->width, 64);
+    f->width_pad = pad(c->width, c->n_layers > 1 ? 64 : 32); /* see kernels.h */
     f->act = c->act;
     f->group = f->in == IN_F32 ? 56 : FUSED_GROUP; /* whole register tiles */
     TRY(make_sum(f, c, o, e));
@@ -275,15 +251,12 @@ void fused_free(struct fused *f) {
     mem_free(f);
 }
 
-struct fused_bytes fused_bytes(const struct fused *f, const struct param *record) {
+struct fused_bytes fused_bytes(const struct fused *f) {
     struct fused_bytes b = {0};
-    size_t item = f->precision == PRECISION_FP32 ? 4 : f->precision == PRECISION_INT8 ? 1 : 2;
     for (int k = 0; k < f->n_lookups; k++) {
         const struct fused_lookup *l = &f->lookup[k];
-        size_t row = l->own ? l->stride : f->width * (l->fetched ? sizeof(float) : item);
-        b.per_candidate += (double)(row + sizeof(uint32_t));
-        if (l->table == record) b.record += row;
-        if (l->own) b.tables += (double)(row * l->table->rows);
+        b.per_candidate += (double)(row_bytes(&f->form) + sizeof(uint32_t));
+        if (l->own) b.tables += (double)(l->stride * l->table_rows);
     }
     for (int i = 0; i < f->n_layers; i++) {
         const struct fused_layer *l = &f->layer[i];
@@ -293,5 +266,8 @@ struct fused_bytes fused_bytes(const struct fused *f, const struct param *record
     return b;
 }
 
+struct row_form fused_record(const struct fused *f) {
+    return f->form;
+}
 size_t fused_rows_at_once(const struct fused *f) { return f->group; }
 enum isa fused_isa(const struct fused *f) { return f->k.isa; }

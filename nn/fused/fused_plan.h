@@ -11,9 +11,8 @@ struct fused_lookup {
     int column;
     const void *row; /* of id 0, at the first column wanted */
     size_t stride;   /* bytes */
-    bool fetched;
-    const struct param *table;
-    size_t offset;
+    bool records;    /* rows come with the request */
+    size_t table_rows;
     void *own; /* packed rows; the graph's own when NULL */
 };
 
@@ -44,6 +43,7 @@ struct fused {
     int n_asked, asked[CHAIN_LOOKUPS]; /* lookups whose rows are asked for beforehand */
     size_t lines;                      /* of all their rows for one candidate */
     struct fused_lookup lookup[CHAIN_LOOKUPS];
+    struct row_form form;  /* of the tables' rows */
     float *sum_scale;      /* u8: of the tables' columns, [width_pad] */
     float *inv, *zero;     /* u8: value -> byte, [width_pad] */
     float *sum_pack_scale; /* u8: sum_scale * inv */

@@ -12,6 +12,7 @@
 #ifndef PRERANK_NN_FUSED_KERNELS_H
 #define PRERANK_NN_FUSED_KERNELS_H
 #include "nn/fused/isa.h"
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +20,7 @@
 enum { FUSED_GROUP = 64, FUSED_K = 16, FUSED_TERMS = 32 };
 
 struct fused_sum { /* rows of a sum: base + sum over terms of table[ids[r]] */
-    size_t width;  /* columns, padded to 64 */
+    size_t width;  /* columns, padded to 32, for sums that pack to 64; in fp32 any number */
     int terms;
     const void *table[FUSED_TERMS]; /* rows `stride` bytes apart */
     size_t stride[FUSED_TERMS];
@@ -91,6 +92,10 @@ static inline float bf16_float(uint32_t h) {
         float f;
     } v = {h << 16};
     return v.f;
+}
+static inline int8_t s8_round(float x) { /* to nearest, ties to even, within -127 .. 127 */
+    float n = nearbyintf(x);
+    return (int8_t)(n > 127 ? 127 : n < -127 ? -127 : n);
 }
 uint16_t f16_round(float x); /* to nearest, ties to even; beyond 65504: infinity */
 float f16_float(uint16_t h);

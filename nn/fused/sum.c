@@ -205,14 +205,14 @@ AVX512 static void sum_f16_avx512(size_t rows, const struct fused_sum *s, bool r
         const char *at[FUSED_TERMS];
         const float *base = s->base + r * s->base_ld;
         rows_of(s, r, at);
-        for (size_t c = 0; c < s->width; c += 64) {
-            __m512 sum[4];
-            for (size_t v = 0; v < 4; v++) sum[v] = _mm512_loadu_ps(base + c + 16 * v);
+        for (size_t c = 0; c < s->width; c += 32) {
+            __m512 sum[2];
+            for (size_t v = 0; v < 2; v++) sum[v] = _mm512_loadu_ps(base + c + 16 * v);
             for (int k = 0; k < s->terms; k++)
-                for (size_t v = 0; v < 4; v++)
+                for (size_t v = 0; v < 2; v++)
                     sum[v] = _mm512_add_ps(sum[v], _mm512_cvtph_ps(_mm256_loadu_si256(
                                                        (const __m256i *)(const void *)(at[k] + 2 * c) + v)));
-            for (size_t v = 0; v < 4; v++) {
+            for (size_t v = 0; v < 2; v++) {
                 if (relu) sum[v] = _mm512_max_ps(sum[v], _mm512_setzero_ps());
                 _mm512_storeu_ps(out + r * ld + c + 16 * v, sum[v]);
             }

@@ -37,7 +37,7 @@ int stores_kinds(void) {
 }
 
 struct store_header stores_header(const char *version) {
-    struct store_header h = {.width = WIDTH, .n_items = ITEMS};
+    struct store_header h = {.precision = "fp32", .bytes = WIDTH * sizeof(float), .n_items = ITEMS};
     snprintf(h.version, sizeof h.version, "%s", version);
     return h;
 }

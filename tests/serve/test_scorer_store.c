@@ -95,15 +95,16 @@ Test(scorer_store, serving_scores_equal_training_scores_through_every_store) {
 }
 
 /* A store with the records of every item of `from` but those divisible by 3. */
-static void thin_out(const struct scorer_options *o, const char *version, size_t width) {
+static void thin_out(const struct scorer_options *o, const char *version, size_t bytes) {
     struct err e = ERR_INIT;
-    struct store_header h = {.width = width, .n_items = TOY_ITEMS};
+    struct store_header h = {.bytes = bytes, .n_items = TOY_ITEMS};
     struct store *from, *to;
     struct store_options thin = o->store;
-    float *record = calloc(width, sizeof *record);
+    char *record = calloc(bytes, 1);
     bool found;
     size_t missing = 0;
     snprintf(h.version, sizeof h.version, "%s", version);
+    snprintf(h.precision, sizeof h.precision, "%s", precision_names[o->precision]);
     cr_assert_eq(store_open(&o->store, &h, &from, &e), 0, "%s", e.msg);
     snprintf(thin.name, sizeof thin.name, "thin");
     cr_assert_eq(store_create(&thin, &h, &to, &e), 0, "%s", e.msg);
@@ -137,7 +138,7 @@ Test(scorer_store, missing_items_come_last_and_are_counted) {
         cr_assert_eq(scorer_create(&g, &data, &o, pool, &s, &e), 0, "%s", e.msg);
         cr_assert_eq(scorer_score(s, &q, full, &e), 0, "%s", e.msg);
         cr_expect_eq(scorer_missing(s), 0);
-        thin_out(&o, scorer_version(s), scorer_cost(s).item_record_bytes / sizeof(float));
+        thin_out(&o, scorer_version(s), scorer_cost(s).item_record_bytes);
         scorer_free(s);
         snprintf(o.store.name, sizeof o.store.name, "thin");
         o.attach = true;
@@ -183,6 +184,154 @@ Test(scorer_store, records_of_another_model_are_refused) {
     cr_expect(strstr(e.msg, "in memory"), "%s", e.msg);
     graph_release(&g);
     graph_release(&other);
+}
+
+enum { SAMPLE = 300 };
+static struct { uint32_t user[SAMPLE], item[SAMPLE], small[SAMPLE], big[SAMPLE]; } rows;
+static const char *const pair_names[] = {"big", "small"};
+static const uint32_t *const pair_ids[] = {rows.big, rows.small};
+static const struct scorer_sample sample = {SAMPLE, rows.user, rows.item, 2, pair_names, pair_ids};
+
+static void draw_sample(void) {
+    struct rng r = rng_init(8, 1);
+    for (size_t i = 0; i < SAMPLE; i++) {
+        rows.user[i] = (uint32_t)rng_below(&r, TOY_USERS);
+        rows.item[i] = (uint32_t)rng_below(&r, TOY_ITEMS);
+        rows.small[i] = toy.pair_small[rows.user[i]][rows.item[i]];
+        rows.big[i] = toy.pair_big[rows.user[i]][rows.item[i]];
+    }
+}
+
+/* Scores of 500 candidates through a scorer of these options; the record's bytes. */
+static size_t score_all(const struct graph *g, const struct scorer_options *o, struct pool *pool,
+                        float *out) {
+    struct err e = ERR_INIT;
+    struct serving_data data = toy_serving(&toy);
+    struct scorer *s;
+    uint32_t items[500];
+    for (uint32_t i = 0; i < 500; i++) items[i] = (i * 37) % TOY_ITEMS;
+    cr_assert_eq(scorer_create(g, &data, o, pool, &s, &e), 0, "%s", e.msg);
+    cr_assert_eq(scorer_score(s, &(struct request){.user = 3, .n = 500, .items = items}, out, &e), 0, "%s",
+                 e.msg);
+    cr_expect_eq(scorer_missing(s), 0);
+    size_t bytes = scorer_cost(s).item_record_bytes;
+    scorer_free(s);
+    return bytes;
+}
+
+Test(scorer_store, scores_are_the_same_to_the_bit_through_every_store_in_every_precision) {
+    static const struct {
+        const char *variant, *options;
+        size_t bytes[4];
+    } models[] = {{"mlp", "{dim: 8, hidden: [128, 16]}", {512, 256, 256, 128}},
+                  {"cold", "{dim: 8, hidden: [70, 16]}", {280, 256, 256, 128}}, /* rows of 128 columns */
+                  {"dssm", "{dim: 8, hidden: [24, 32]}", {128, 64, 64, 32}}};
+    struct err e = ERR_INIT;
+    struct pool *pool;
+    int kinds = n_kinds();
+    draw_sample();
+    cr_assert_eq(pool_create(2, &pool, &e), 0);
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+        struct graph g;
+        float expect[500], got[500];
+        toy_model(models[m].variant, models[m].options, &g);
+        for (enum precision p = PRECISION_FP32; p <= PRECISION_INT8; p++)
+            for (int kind = STORE_MEMORY; kind < kinds; kind++)
+                for (int attach = 0; attach < (kind == STORE_MEMORY ? 1 : 2); attach++) {
+                    struct scorer_options o = options(kind, attach ? 37 : 0);
+                    o.precision = p;
+                    o.sample = &sample;
+                    o.attach = attach;
+                    size_t bytes = score_all(&g, &o, pool, kind == STORE_MEMORY ? expect : got);
+                    cr_expect_eq(bytes, models[m].bytes[p], "%s in %s: %zu bytes", models[m].variant,
+                                 precision_names[p], bytes);
+                    if (kind != STORE_MEMORY)
+                        cr_expect_arr_eq(got, expect, sizeof got, "%s in %s, store %s", models[m].variant,
+                                         precision_names[p], store_kind_names[kind]);
+                }
+        graph_release(&g);
+    }
+    pool_free(pool);
+}
+
+Test(scorer_store, records_of_another_precision_or_scale_are_refused) {
+    static const struct scorer_sample other = {1, rows.user, rows.item, 2, pair_names, pair_ids};
+    struct err e = ERR_INIT;
+    struct serving_data data = toy_serving(&toy), fewer = data;
+    struct graph g;
+    toy_model("mlp", "{dim: 8, hidden: [64, 16]}", &g);
+    draw_sample();
+    fewer.n_items = TOY_ITEMS / 2;
+    for (int kind = STORE_LMDB, kinds = n_kinds(); kind < kinds; kind++)
+        for (enum precision there = PRECISION_FP32; there <= PRECISION_INT8; there++) {
+            struct scorer_options o = options(kind, 0);
+            struct scorer *s, *stale;
+            o.precision = there;
+            o.sample = &sample;
+            cr_assert_eq(scorer_create(&g, &data, &o, NULL, &s, &e), 0, "%s", e.msg);
+            o.attach = true;
+            for (o.precision = PRECISION_FP32; o.precision <= PRECISION_INT8; o.precision++) {
+                if (o.precision == there) continue;
+                cr_expect_eq(scorer_create(&g, &data, &o, NULL, &stale, &e), ERR_INPUT);
+                cr_expect_null(stale);
+                cr_expect(strstr(e.msg, "records are in") && strstr(e.msg, precision_names[there]) &&
+                              strstr(e.msg, precision_names[o.precision]),
+                          "%s", e.msg);
+            }
+            scorer_free(s);
+        }
+    /* int8 scales are those of all records: with others of them, another version */
+    for (int kind = STORE_LMDB, kinds = n_kinds(); kind < kinds; kind++) {
+        struct scorer_options o = options(kind, 0), less = options(STORE_MEMORY, 0);
+        struct scorer *s, *scales, *stale;
+        o.precision = less.precision = PRECISION_INT8;
+        o.sample = less.sample = &sample;
+        cr_assert_eq(scorer_create(&g, &data, &o, NULL, &s, &e), 0, "%s", e.msg);
+        for (uint32_t i = 0; i < SAMPLE; i++) rows.item[i] %= fewer.n_items;
+        cr_assert_eq(scorer_create(&g, &fewer, &less, NULL, &scales, &e), 0, "%s", e.msg);
+        o.attach = true;
+        o.scales = scales;
+        cr_expect_eq(scorer_create(&g, &data, &o, NULL, &stale, &e), ERR_INPUT);
+        cr_expect(strstr(e.msg, "made by model version"), "%s", e.msg);
+        o.scales = s;
+        cr_expect_eq(scorer_create(&g, &data, &o, NULL, &stale, &e), 0, "%s", e.msg);
+        scorer_free(stale);
+        o.scales = NULL;
+        o.sample = &other; /* of activations alone: the records are the same */
+        cr_expect_eq(scorer_create(&g, &data, &o, NULL, &stale, &e), 0, "%s", e.msg);
+        scorer_free(stale);
+        scorer_free(scales);
+        scorer_free(s);
+    }
+    graph_release(&g);
+}
+
+/* A reader of bf16 whose store is filled anew in fp16, records of the same length, must notice. */
+Test(scorer_store, a_server_filled_in_another_precision_under_requests_is_an_error) {
+    struct err e = ERR_INIT;
+    struct serving_data data = toy_serving(&toy);
+    struct graph g;
+    struct scorer *s, *newer;
+    uint32_t items[300];
+    float score[300];
+    if (!redis_start(&server, 0)) {
+        teardown();
+        cr_skip_test("redis-server is not installed");
+    }
+    toy_model("mlp", "{dim: 8, hidden: [64, 16]}", &g);
+    struct scorer_options o = options(STORE_REDIS, 128);
+    struct request q = {.user = 3, .n = 300, .items = items};
+    for (uint32_t i = 0; i < 300; i++) items[i] = i;
+    o.precision = PRECISION_BF16;
+    cr_assert_eq(scorer_create(&g, &data, &o, NULL, &s, &e), 0, "%s", e.msg);
+    cr_expect_eq(scorer_score(s, &q, score, &e), 0, "%s", e.msg);
+    o.precision = PRECISION_FP16;
+    cr_assert_eq(scorer_create(&g, &data, &o, NULL, &newer, &e), 0, "%s", e.msg);
+    cr_expect_eq(scorer_score(s, &q, score, &e), ERR_INPUT);
+    cr_expect(strstr(e.msg, "records are in fp16") && strstr(e.msg, "served in bf16"), "%s", e.msg);
+    scorer_free(s);
+    scorer_free(newer);
+    graph_release(&g);
 }
 
 Test(scorer_store, a_server_that_dies_or_changes_under_requests_is_an_error) {

@@ -56,7 +56,7 @@ Test(store, refuses_what_it_cannot_hold) {
     const char *bad[] = {"", "v 1", "v:1", "0123456789012345678901234567890123"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct store_options o = stores_options(STORE_MEMORY);
-        struct store_header h = {.width = 1, .n_items = 1};
+        struct store_header h = {.precision = "fp32", .bytes = 1, .n_items = 1};
         struct store *s;
         memcpy(h.version, bad[i], strnlen(bad[i], sizeof h.version));
         cr_expect_eq(store_create(&o, &h, &s, &e), ERR_INPUT, "version \"%s\"", bad[i]);
@@ -70,8 +70,11 @@ Test(store, another_version_width_or_number_of_items_is_stale) {
         struct store_header h = stores_header("v2");
         stores_refuses(&o, &h, "made by model version v1, but the model to serve is version v2");
         h = stores_header("v1");
-        h.width++;
-        stores_refuses(&o, &h, "1500 items of 7 floats, but the model needs 1500 items of 8");
+        h.bytes++;
+        stores_refuses(&o, &h, "1500 items of 28 bytes, but the model needs 1500 items of 29");
+        h = stores_header("v1");
+        strcpy(h.precision, "bf16");
+        stores_refuses(&o, &h, "records are in fp32, but the model is to be served in bf16");
         h = stores_header("v1");
         h.n_items--;
         stores_refuses(&o, &h, "needs 1499 items");
@@ -153,7 +156,7 @@ Test(store, memory_cannot_be_opened_and_is_the_only_table) {
     stores_refuses(&o, &h, "in memory");
     struct store *s = stores_make(&o, "v1", 2);
     cr_assert_not_null(store_table(s));
-    cr_expect_eq(store_table(s)[11 * WIDTH + 3], stores_value(11, 3, 2));
+    cr_expect_eq(((float *)store_table(s))[11 * WIDTH + 3], stores_value(11, 3, 2));
     store_close(s);
     o = stores_options(STORE_LMDB);
     s = stores_make(&o, "v1", 2);
@@ -178,7 +181,8 @@ Test(store, lmdb_takes_records_of_any_width_in_any_order) {
     struct err e = ERR_INIT;
     for (size_t k = 0; k < sizeof widths / sizeof *widths; k++) {
         struct store_options o = stores_options(STORE_LMDB);
-        struct store_header h = {.version = "v", .width = widths[k], .n_items = 700};
+        struct store_header h = {
+            .version = "v", .precision = "fp32", .bytes = widths[k] * sizeof(float), .n_items = 700};
         struct store *s;
         bool found;
         size_t missing = 0;
