@@ -1,5 +1,6 @@
 /* main.c: prerank's command line. `prerank help` says what it can do; bench/commands.h how a command is made.
  */
+#include "base/sigbus.h"
 #include "base/str.h"
 #include "bench/commands.h"
 #include <signal.h>
@@ -41,6 +42,7 @@ int main(int argc, char **argv) {
         usage_short(stderr);
         return ERR_INPUT;
     }
+    sigbus_install(ERR_INPUT);
     signal(SIGXFSZ,
            SIG_IGN); /* a file that may not grow (ulimit -f) is a failed write with a message, not our end */
     int rc = dispatch(argc, argv, &e);

@@ -16,13 +16,14 @@ struct trainer {
     struct schedule schedule;
     struct feed feed;
     struct negatives negatives;
-    uint64_t *rows; /* [batch] */
-    float *score;   /* [rows of the larger of the splits that are scored] */
-    float *best;    /* the best epoch's parameters, one after the other */
+    uint64_t *rows;    /* [batch] */
+    uint64_t *clicked; /* [n_train] rows with label 1, when no loss learns from others; else NULL */
+    float *score;      /* [rows of the larger of the splits that are scored] */
+    float *best;       /* the best epoch's parameters, one after the other */
     double best_metric;
     int64_t bad, step;
     bool stops_early;
-    uint64_t n_train;
+    uint64_t n_train; /* rows of an epoch */
     struct err *e;
 };
 
@@ -119,6 +120,16 @@ static int end_epoch(struct trainer *r, int64_t epoch, double loss, bool *stop) 
     return 0;
 }
 
+/* `more` rows into an epoch; progress counts all training rows, as trainer_rows() does. */
+static void tell(const struct trainer *r, uint64_t more, const char *note) {
+    uint64_t all = trainer_rows(r->t->ds, r->t->train);
+    if (r->t->progress) r->t->progress(r->t->progress_ctx, (r->m->rows + more) * all / r->n_train, note);
+}
+
+static uint64_t training_row(const struct trainer *r, uint64_t i) {
+    return r->clicked ? r->clicked[i] : r->t->ds->split[SPLIT_TRAIN].begin + i;
+}
+
 static int train_epoch(struct trainer *r, int64_t epoch, double *loss) {
     const struct train_task *t = r->t;
     size_t batch = (size_t)t->train->batch;
@@ -127,8 +138,7 @@ static int train_epoch(struct trainer *r, int64_t epoch, double *loss) {
     double sum = 0, start = clock_seconds();
     for (uint64_t at = 0; at < r->n_train; at += batch) {
         size_t n = r->n_train - at < batch ? (size_t)(r->n_train - at) : batch;
-        for (size_t i = 0; i < n; i++)
-            r->rows[i] = t->ds->split[SPLIT_TRAIN].begin + shuffle_at(&order, at + i);
+        for (size_t i = 0; i < n; i++) r->rows[i] = training_row(r, shuffle_at(&order, at + i));
         double rate = schedule_rate(&r->schedule, r->step);
         uint64_t seed = rng_hash(rng_hash(t->seed ^ rng_stream("step")) + (uint64_t)r->step);
         TRY(feed_training(&r->feed, r->rows, n, seed, r->e));
@@ -141,7 +151,7 @@ static int train_epoch(struct trainer *r, int64_t epoch, double *loss) {
         sum += mean * (double)n;
         r->step++;
         if (interrupt_seen()) return err_set(r->e, ERR_INTERRUPTED, "interrupted");
-        if (t->progress) t->progress(t->progress_ctx, r->m->rows + at + n, NULL);
+        tell(r, at + n, NULL);
     }
     r->m->seconds += clock_seconds() - start;
     r->m->rows += r->n_train;
@@ -168,7 +178,7 @@ static int train(struct trainer *r) {
         char note[64];
         const struct quality *q = &r->m->epoch[r->m->n_epochs - 1].valid;
         snprintf(note, sizeof note, "epoch %" PRId64 ", GAUC %.4f", epoch, q->gauc);
-        if (r->t->progress) r->t->progress(r->t->progress_ctx, r->m->rows, isnan(q->gauc) ? NULL : note);
+        tell(r, 0, isnan(q->gauc) ? NULL : note);
         if (stop) break;
     }
     copy_params(r, false);
@@ -192,6 +202,20 @@ static int finish(struct trainer *r) {
     return 0;
 }
 
+/* A softmax learns from clicked rows. Where it is all that a model is trained for (no distillation, none of `dat`'s losses),
+ * the others would run through the towers for nothing, and batches are of clicked rows. */
+static int leave_out_unclicked(struct trainer *r) {
+    const struct dataset *ds = r->t->ds;
+    uint64_t begin = ds->split[SPLIT_TRAIN].begin, n = 0;
+    if (r->m->graph.n_losses != 1 || distill_wanted(&r->t->objective->distill)) return 0;
+    r->clicked = mem_alloc((size_t)r->n_train * sizeof *r->clicked);
+    if (!r->clicked) return err_nomem(r->e, (size_t)r->n_train * sizeof *r->clicked);
+    for (uint64_t i = begin; i < begin + r->n_train; i++)
+        if (ds->label[i]) r->clicked[n++] = i;
+    r->n_train = n;
+    return 0;
+}
+
 /* The batches, with what the losses want beside the model's fields. */
 static int build_feed(struct trainer *r) {
     const struct train_task *t = r->t;
@@ -204,6 +228,7 @@ static int build_feed(struct trainer *r) {
     if (o && loss_is_softmax(&o->loss)) {
         TRY(negatives_init(&r->negatives, t->ds, r->n_train, &o->loss, r->e));
         f.negatives = &r->negatives;
+        TRY(leave_out_unclicked(r));
         if (!distill_wanted(&o->distill))
             add_note(r->m,
                      "softmax loss: scores rank items and are no logits; logloss, pcoc and ece mean nothing");
@@ -260,6 +285,7 @@ int trainer_run(const struct train_task *t, struct trained *out, struct err *e) 
     feed_release(&r.feed);
     negatives_release(&r.negatives);
     mem_free(r.rows);
+    mem_free(r.clicked);
     mem_free(r.score);
     mem_free(r.best);
     return rc;

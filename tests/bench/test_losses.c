@@ -250,6 +250,38 @@ Test(losses, items_are_drawn_as_often_as_the_correction_believes) {
     experiment_release(&x);
 }
 
+static double steps_of_an_epoch(const char *id) {
+    char key[100];
+    snprintf(key, sizeof key, "variant=%s,seed=1,epoch=1", id);
+    return atof(cell(&s, scratch_read(&s, "a/curves.csv"), key, "step"));
+}
+
+Test(losses, rows_that_no_loss_learns_from_are_left_out) {
+    struct experiment x;
+    double rows = 0, clicks = 0;
+    open_data(&x);
+    for (uint64_t r = ds.split[SPLIT_TRAIN].begin; r < ds.split[SPLIT_TRAIN].end; r++) {
+        rows++;
+        clicks += ds.label[r];
+    }
+    write_plan("x.yaml", 3000,
+               "variants:\n"
+               "  - dssm: {id: in_batch, hidden: [8, 4], loss: in_batch}\n"
+               "  - dssm: {id: hard, hidden: [8, 4], loss: {kind: mixed, hard_negatives: 1}}\n"
+               "  - dssm: {id: bce, hidden: [8, 4]}\n"
+               "  - dssm: {id: taught, hidden: [8, 4], loss: in_batch, distill: {teacher: bce, weight: 1}}\n"
+               "  - dat: {hidden: [8, 4], loss: in_batch}\n");
+    run("--out %s/a", s.dir);
+    cr_assert_lt(ceil(clicks / 128), ceil(rows / 128));
+    cr_expect_eq(steps_of_an_epoch("in_batch"), ceil(clicks / 128));
+    cr_expect_eq(steps_of_an_epoch("hard"), ceil(clicks / 128));
+    cr_expect_eq(steps_of_an_epoch("bce"), ceil(rows / 128));
+    cr_expect_eq(steps_of_an_epoch("taught"), ceil(rows / 128), "the teacher speaks of every row");
+    cr_expect_eq(steps_of_an_epoch("dat"), ceil(rows / 128), "the mean of mimicking is over all rows");
+    dataset_close(&ds);
+    experiment_release(&x);
+}
+
 /* ---- what is refused ---- */
 
 static void expect_refusal(const char *variants, const char *const *why) {

@@ -5,9 +5,12 @@
 #include "tests/support/redis.h"
 #include <criterion/criterion.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct scratch s;
 static struct redis_server server;
@@ -82,6 +85,60 @@ Test(measure, a_server_that_is_down_ends_the_run_before_anything_is_trained) {
     const char *said = strstr(r.err, "prerank: ");
     cr_expect(said && !strstr(said + 1, "prerank: "), "one message, not\n%s", r.err);
     cr_expect(!scratch_has(&s, "out/runs/dssm.all.1.json"));
+    cr_expect(!scratch_has(&s, "out/compute.csv"));
+}
+
+/* ---- what goes wrong in the middle ---- */
+
+/* A run that would take a minute, and `meddle` beside it, again and again until the run is over. */
+static struct ran run_with(const char *store, void (*meddle)(void)) {
+    char rest[600];
+    snprintf(
+        rest, sizeof rest,
+        "variants: [dssm]\ntrain: {epochs: 1}\nmeasure: {candidates: [30], requests: 1000000, min_seconds: "
+        "60, %s}\n",
+        store);
+    scratch_write(&s, "x.yaml", small_experiment(&s, 1000, rest));
+    pid_t child = fork();
+    for (int i = 0; !child; i++) {
+        if (i == 5000) _exit(0);
+        meddle();
+        usleep(20000);
+    }
+    struct ran r = prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    return r;
+}
+
+static void kill_server_in_use(void) {
+    char command[100], keys[30] = "";
+    snprintf(command, sizeof command, "redis-cli -p %d dbsize 2>/dev/null", server.port);
+    FILE *f = popen(command, "r");
+    if (f && fgets(keys, sizeof keys, f) && atoi(keys) > 0) kill(server.pid, SIGKILL);
+    if (f) pclose(f);
+}
+
+Test(measure, a_server_that_dies_under_requests_ends_the_run_with_its_name) {
+    char text[100];
+    if (!redis_start(&server, 0)) cr_skip_test("redis-server is not installed");
+    snprintf(text, sizeof text, "store: redis, store_server: \"%s\"", server.address);
+    struct ran r = run_with(text, kill_server_in_use);
+    cr_expect_eq(r.status, 2, "exit %d", r.status);
+    cr_expect(strstr(r.err, "prerank: ") && strstr(r.err, server.address), "%s", r.err);
+    cr_expect(!scratch_has(&s, "out/compute.csv"));
+}
+
+static void cut_off_the_table(void) {
+    char path[200];
+    snprintf(path, sizeof path, "%s/out/stores/small.dssm.all.1.fp32.lmdb", s.dir);
+    if (!truncate(path, 4096)) return;
+}
+
+Test(measure, a_table_that_is_cut_off_under_requests_ends_the_run_with_its_name) {
+    struct ran r = run_with("store: lmdb", cut_off_the_table);
+    cr_expect_eq(r.status, 2, "exit %d", r.status);
+    cr_expect(strstr(r.err, "small.dssm.all.1.fp32.lmdb"), "%s", r.err);
     cr_expect(!scratch_has(&s, "out/compute.csv"));
 }
 
