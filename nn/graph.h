@@ -55,6 +55,7 @@ struct param {
 };
 
 struct op;
+struct product;
 struct node {
     const struct op *op;
     char name[NN_NAME_MAX];
@@ -68,6 +69,7 @@ struct node {
     int attr_i[4];          /* the op's own settings, described in its file */
     int n_attr, *attr_list; /* likewise, when there is a number per parameter or input */
     double attr_f[4];
+    const struct product *product; /* serving in a lower precision: the op's weights, packed; NULL: in fp32 */
 };
 
 struct graph_column { /* one input column: what a batch must bring, in this order */

@@ -213,7 +213,7 @@ static int make_store(struct scorer *s, struct err *e) {
     return 0;
 }
 
-static int make_workers(struct scorer *s, struct err *e) {
+int scorer_make_workers(struct scorer *s, struct err *e) {
     s->worker = mem_calloc((size_t)s->n_workers, sizeof *s->worker);
     if (!s->worker) return err_nomem(e, (size_t)s->n_workers * sizeof *s->worker);
     for (int i = 0; i < s->n_workers; i++) TRY(make_worker(s, &s->worker[i], e));
@@ -245,7 +245,7 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
     if (!rc) rc = scorer_fuse(s, e);
     if (!rc) rc = make_store(s, e);
     if (!rc) find_dots(s);
-    if (!rc) rc = make_workers(s, e);
+    if (!rc) rc = scorer_make_workers(s, e);
     if (rc)
         scorer_free(s);
     else
@@ -255,13 +255,17 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
 
 /* ---- sharing ---- */
 
-/* A connection or reader of its own, and in the pair program a table of records of its own. */
+/* A connection or reader of its own. */
 static int share_store(struct scorer *s, struct err *e) {
-    struct graph *g = &s->cut.pair;
     const struct store_header h = store_header(s);
     s->store = NULL;
     s->o.store.readers = s->n_workers;
-    TRY(store_open(&s->o.store, &h, &s->store, e));
+    return store_open(&s->o.store, &h, &s->store, e);
+}
+
+/* In the pair program a table of records of its own. */
+static int share_program(struct scorer *s, struct err *e) {
+    struct graph *g = &s->cut.pair;
     s->pair_param = mem_alloc((size_t)g->n_params * sizeof(struct param *));
     if (!s->pair_param) return err_nomem(e, (size_t)g->n_params * sizeof(struct param *));
     int id = graph_find_param(g, "@items");
@@ -294,7 +298,7 @@ int scorer_share(const struct scorer *from, struct pool *pool, struct scorer **o
     s->user_value = NULL;
     s->cache = NULL;
     s->fetched = NULL;
-    s->base = NULL;
+    s->unpacked = s->base = NULL;
     s->found = NULL;
     s->worker = NULL;
     s->pair_param = NULL;
@@ -302,9 +306,10 @@ int scorer_share(const struct scorer *from, struct pool *pool, struct scorer **o
     int rc = make_user(s, e);
     if (!rc) rc = share_data(s, e);
     if (!rc && s->fetch) rc = share_store(s, e);
+    if (!rc && (s->fetch || s->unpack)) rc = share_program(s, e);
     if (!rc && base && !(s->base = mem_calloc(base, sizeof *s->base)))
         rc = err_nomem(e, base * sizeof *s->base);
-    if (!rc) rc = make_workers(s, e);
+    if (!rc) rc = scorer_make_workers(s, e);
     if (rc)
         scorer_free(s);
     else
@@ -313,6 +318,7 @@ int scorer_share(const struct scorer *from, struct pool *pool, struct scorer **o
 }
 
 static void release_model(struct scorer *s) {
+    scorer_lower_free(s);
     fused_free(s->fused);
     fused_ranges_release(&s->ranges);
     cut_release(&s->cut);
@@ -322,8 +328,7 @@ static void release_model(struct scorer *s) {
     mem_free(s->user_at);
 }
 
-void scorer_free(struct scorer *s) {
-    if (!s) return;
+void scorer_free_workers(struct scorer *s) {
     for (int i = 0; s->worker && i < s->n_workers; i++) {
         exec_free(s->worker[i].x);
         mem_free(s->worker[i].col);
@@ -332,11 +337,18 @@ void scorer_free(struct scorer *s) {
         mem_free(s->worker[i].at);
         fused_work_free(s->worker[i].fused);
     }
+    mem_free(s->worker);
+    s->worker = NULL;
+}
+
+void scorer_free(struct scorer *s) {
+    if (!s) return;
+    scorer_free_workers(s);
     exec_free(s->user);
     user_cache_free(s->cache);
     if (!s->of || s->fetch) store_close(s->store);
-    void *own[] = {s->worker, s->user_col, s->user_value, s->fetched,
-                   s->found,  s->base,     s->pair_param, s->table};
+    void *own[] = {s->user_col, s->user_value, s->fetched, s->found,
+                   s->base,     s->pair_param, s->table,   s->unpacked};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
     if (!s->of) release_model(s);
     if (s->own_data) s->data.release(s->own_data);
@@ -347,16 +359,19 @@ void scorer_free(struct scorer *s) {
 
 /* Room for n records, to which the pair program then points. */
 static int reserve(struct scorer *s, size_t n, struct err *e) {
-    size_t bytes = row_bytes(&s->form);
+    size_t bytes = s->fetch ? row_bytes(&s->form) : 0, floats = s->unpack ? s->form.width : 0;
     if (n <= s->room) return 0;
     mem_free(s->fetched);
+    mem_free(s->unpacked);
     mem_free(s->found);
     s->room = 0;
-    s->fetched = mem_alloc(n * bytes);
+    s->fetched = mem_alloc(n * bytes + 1);
+    s->unpacked = mem_alloc(n * floats * sizeof *s->unpacked + 1);
     s->found = mem_alloc(n * sizeof *s->found);
-    if (!s->fetched || !s->found) return err_nomem(e, n * bytes);
+    if (!s->fetched || !s->unpacked || !s->found)
+        return err_nomem(e, n * (bytes + floats * sizeof *s->unpacked));
     s->room = n;
-    bind_records(s, (float *)(void *)s->fetched, n);
+    bind_records(s, s->unpack ? s->unpacked : (float *)(void *)s->fetched, n);
     return 0;
 }
 
@@ -406,7 +421,8 @@ static int score_block(struct scorer *s, int worker, size_t first, size_t n, str
             TRY(scorer_pair_values(s, s->pair_column[k], first, n, ids, e));
     }
     for (size_t i = 0; i < n && s->item_column >= 0; i++)
-        w->item[i] = s->fetch ? (uint32_t)(first + i) : r->items[first + i];
+        w->item[i] = s->fetch || s->unpack ? (uint32_t)(first + i) : r->items[first + i];
+    if (s->unpack) scorer_unpack(s, first, n);
     exec_score(w->x, &(struct exec_slice){n, w->col}, 1, s->score + first);
     for (size_t i = first; i < first + n && s->fetch; i++)
         if (!s->found[i]) s->score[i] = -INFINITY;
@@ -497,7 +513,7 @@ int scorer_score(struct scorer *s, const struct request *r, float *score, struct
     s->score = score;
     s->missing = 0;
     s->failed = 0;
-    if (s->fetch) TRY(reserve(s, r->n, e));
+    if (s->fetch || s->unpack) TRY(reserve(s, r->n, e));
     if (s->fetch && !store_is_local(s->store)) TRY(fetch(s, 0, 0, r->n, e));
     TRY(scorer_user_stage(s, r->user, r->moment, e));
     bool split = r->n >= s->split_from;
@@ -636,6 +652,8 @@ struct scorer_cost scorer_cost(const struct scorer *s) {
         struct fused_bytes b = fused_bytes(s->fused);
         c.bytes_per_candidate = b.per_candidate;
         c.weight_bytes = user.total.weight_bytes + b.weights;
+    } else if (s->form.precision != PRECISION_FP32) {
+        scorer_lower_cost(s, &c);
     }
     c.item_store_bytes = c.item_record_bytes * s->data.n_items;
     return c;

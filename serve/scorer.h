@@ -70,7 +70,8 @@ struct scorer_options {
      * sweep over the records (nn/dots.h); op by op otherwise. */
     bool fuse;
     /* Of item records (in whichever store), tables, weights and activations of the pair stage; the user stage is fp32.
-     * Lower ones take the fused engine: models of another shape are refused. */
+     * Models that the fused engine does not run have records and the weights of linear layers and of the attention network
+     * in it, all else in fp32; one that has neither is refused. */
     enum precision precision;
     enum isa isa;                       /* no more than these instructions; ISA_BEST: whatever there is */
     const struct scorer_sample *sample; /* int8: rows that the activations' scales are taken from */

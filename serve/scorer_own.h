@@ -1,7 +1,8 @@
-/* scorer_own.h: private to scorer.c and scorer_fused.c. */
+/* scorer_own.h: private to scorer*.c. */
 #ifndef PRERANK_SERVE_SCORER_OWN_H
 #define PRERANK_SERVE_SCORER_OWN_H
 #include "nn/fused/fused.h"
+#include "nn/fused/product.h"
 #include "serve/scorer.h"
 #include "serve/user_cache.h"
 #include <stdatomic.h>
@@ -38,6 +39,12 @@ struct scorer {
     bool *found;   /* [room] */
     struct fused *fused;        /* NULL: the pair program runs op by op */
     struct fused_ranges ranges; /* int8: of activations, on the sample */
+    struct fused_ranges *watch; /* these are to be seen; NULL: none */
+    int n_products;             /* below fp32, not fused: of the pair program's nodes */
+    struct product **product;
+    float *most, *record_scale; /* int8, not fused: ranges of the products' inputs, and form.scale */
+    bool unpack;                /* below fp32, not fused: records become floats block by block */
+    float *unpacked;            /* [room][item_width] */
     float *base;                /* fused: the user's part of the first layer */
     int *user_at;               /* fused: k-th value of its sum -> k-th frontier value of the user stage */
     size_t block;               /* most candidates of a block, that workers have room for */
@@ -70,12 +77,23 @@ int scorer_pair_values(struct scorer *s, const char *name, size_t first, size_t 
 
 /* Runs the item stage into s->table and binds the pair program's table of records to it. */
 int scorer_make_table(struct scorer *s, struct err *e);
-/* Sets s->fused where the pair program is a chain, s->block, and the records' form. An error when a lower precision is
- * asked for that the model cannot be served in. */
+/* Scores the sample, for those who watch: s->watch, and products in fp32. */
+int scorer_watch(struct scorer *s, struct err *e);
+int scorer_make_workers(struct scorer *s, struct err *e);
+void scorer_free_workers(struct scorer *s);
+
+/* Sets s->fused where the pair program is a chain, s->block, and the records' form; otherwise, below fp32, leaves the rest
+ * to scorer_lower(). */
 int scorer_fuse(struct scorer *s, struct err *e);
 void scorer_fused_user(struct scorer *s); /* s->base from the user stage's values */
 size_t scorer_fused_block_size(const struct scorer *s, size_t n,
                                int threads); /* of a request of n candidates */
+/* Products of the pair program and records in precision p. An error when it has neither. */
+int scorer_lower(struct scorer *s, enum precision p, struct err *e);
+void scorer_lower_free(struct scorer *s);
+void scorer_unpack(struct scorer *s, size_t first,
+                   size_t n); /* candidates [first, first + n) of the request */
+void scorer_lower_cost(const struct scorer *s, struct scorer_cost *c);
 int scorer_fused_block(struct scorer *s, int worker, size_t first, size_t n, struct err *e);
 
 #endif

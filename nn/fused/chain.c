@@ -29,13 +29,13 @@ static bool read_sum(const struct graph *g, const struct node *n, struct chain *
     return true;
 }
 
-static void read_layer(const struct graph *g, const struct node *n, struct chain_layer *l) {
-    *l = (struct chain_layer){.weight = g->param[n->param[0]]->value,
-                              .by_input = n->attr_i[3],
-                              .bias = n->attr_i[1] ? g->param[n->param[1]]->value : NULL,
-                              .k = (size_t)n->attr_i[2],
-                              .n = (size_t)n->width,
-                              .act = (enum act)n->attr_i[0]};
+struct chain_layer chain_layer_of(const struct graph *g, const struct node *n) {
+    return (struct chain_layer){.weight = g->param[n->param[0]]->value,
+                                .by_input = n->attr_i[3],
+                                .bias = n->attr_i[1] ? g->param[n->param[1]]->value : NULL,
+                                .k = (size_t)n->attr_i[2],
+                                .n = (size_t)n->width,
+                                .act = (enum act)n->attr_i[0]};
 }
 
 /* A factor and a bias may lie between the inner product and the output, as in serve/scorer.c. */
@@ -75,7 +75,7 @@ bool chain_find(const struct graph *g, struct chain *c, const char **why) {
     if (find_towers(g, c)) return true;
     *c = (struct chain){0};
     for (; g->node[at]->op == &op_linear && layers < CHAIN_LAYERS; at = g->node[at]->in[0])
-        read_layer(g, g->node[at], &back[layers++]);
+        back[layers++] = chain_layer_of(g, g->node[at]);
     if (!layers || g->node[at]->op != &op_lookup_sum) return false;
     if (!read_sum(g, g->node[at], c, why)) return false;
     c->n_layers = layers;

@@ -30,6 +30,8 @@ struct chain {
     float scale;
     struct chain_layer layer[CHAIN_LAYERS];
 };
+/* The layer of an op_linear node. */
+struct chain_layer chain_layer_of(const struct graph *g, const struct node *n);
 /* false: the program has another shape, and `why` says which part of it. */
 bool chain_find(const struct graph *pair, struct chain *out, const char **why);
 

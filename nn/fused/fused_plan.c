@@ -64,18 +64,18 @@ static float weight_at(const struct chain_layer *l, size_t k, size_t n) {
     return l->by_input ? l->weight[k * l->n + n] : l->weight[n * l->k + k];
 }
 
-static float rounded(const struct fused *f, float x) {
-    if (f->precision == PRECISION_BF16) return bf16_float(bf16_round(x));
-    return f->precision == PRECISION_FP16 ? f16_float(f16_round(x)) : x;
+static float rounded(enum precision p, float x) {
+    if (p == PRECISION_BF16) return bf16_float(bf16_round(x));
+    return p == PRECISION_FP16 ? f16_float(f16_round(x)) : x;
 }
 
 /* Activations in whole numbers: value = (byte - zero) * step. */
 static float step_of(float most, enum act act) { return most / (fused_signed(act) ? 127.0f : 255.0f); }
 
-static void pack_f32(const struct fused *f, const struct chain_layer *from, struct fused_layer *l) {
+static void pack_f32(enum precision p, const struct chain_layer *from, struct fused_layer *l) {
     for (size_t n = 0; n < from->n; n++)
         for (size_t k = 0; k < from->k; k++) {
-            float x = rounded(f, weight_at(from, k, n));
+            float x = rounded(p, weight_at(from, k, n));
             memcpy(&l->weight[(n / 16 * l->words + k) * 16 + n % 16], &x, sizeof x);
         }
 }
@@ -106,8 +106,7 @@ static void pack_s8(const struct chain_layer *from, const float *most, enum act 
     }
 }
 
-/* Bytes of the activation: byte = inv * value + zero. */
-static void byte_scale(const float *most, size_t n, enum act act, float *inv, float *zero) {
+void fused_byte_scale(const float *most, size_t n, enum act act, float *inv, float *zero) {
     for (size_t c = 0; c < n; c++) {
         float step = step_of(most[c], act);
         inv[c] = step > 0 ? 1 / step : 0;
@@ -117,27 +116,37 @@ static void byte_scale(const float *most, size_t n, enum act act, float *inv, fl
 
 static float *floats(struct fused *f, size_t n) { return arena_alloc(&f->arena, n * sizeof(float)); }
 
+enum arithmetic fused_arithmetic(const struct fused_kernels *k, enum precision p, bool bytes) {
+    return bytes ? IN_U8 : p == PRECISION_BF16 && k->mul_bf16 ? IN_BF16 : IN_F32;
+}
+
+int fused_make_layer(struct arena *a, enum arithmetic in, enum precision p, const struct chain_layer *from,
+                     const float *most, enum act before, struct fused_layer *l, struct err *e) {
+    size_t per_word = in == IN_U8 ? 4 : in == IN_BF16 ? 2 : 1;
+    l->words = in == IN_F32 ? l->k : pad((l->k + per_word - 1) / per_word, FUSED_K);
+    l->n_pad = pad(l->n, 32);
+    l->weight = arena_alloc(a, l->n_pad * l->words * sizeof *l->weight);
+    l->bias = arena_alloc(a, l->n_pad * sizeof *l->bias);
+    l->scale = arena_alloc(a, l->n_pad * sizeof *l->scale);
+    if (!l->weight || !l->bias || !l->scale) return err_nomem(e, l->n_pad * l->words * sizeof *l->weight);
+    if (from->bias) memcpy(l->bias, from->bias, l->n * sizeof *l->bias);
+    if (in == IN_F32) pack_f32(p, from, l);
+    if (in == IN_BF16) pack_bf16(from, l);
+    if (in == IN_U8) pack_s8(from, most, before, l);
+    return 0;
+}
+
 static int make_hidden(struct fused *f, const struct chain *c, int at, const struct fused_ranges *ranges,
                        struct err *e) {
-    const struct chain_layer *from = &c->layer[at];
     struct fused_layer *l = &f->layer[at];
-    size_t per_word = f->in == IN_U8 ? 4 : f->in == IN_BF16 ? 2 : 1;
-    l->words = f->in == IN_F32 ? l->k : pad((l->k + per_word - 1) / per_word, FUSED_K);
-    l->n_pad = pad(l->n, 32);
-    l->weight = arena_alloc(&f->arena, l->n_pad * l->words * sizeof *l->weight);
-    l->bias = floats(f, l->n_pad);
-    l->scale = floats(f, l->n_pad);
+    bool bytes = f->in == IN_U8;
+    TRY(fused_make_layer(&f->arena, f->in, f->precision, &c->layer[at], bytes ? ranges->max[at] : NULL,
+                         at ? c->layer[at - 1].act : c->act, l, e));
     l->pack_scale = floats(f, l->n_pad);
     l->pack_base = floats(f, l->n_pad);
-    if (!l->weight || !l->bias || !l->scale || !l->pack_scale || !l->pack_base)
-        return err_nomem(e, l->n_pad * l->words * sizeof *l->weight);
-    if (from->bias) memcpy(l->bias, from->bias, l->n * sizeof *l->bias);
-    if (f->in == IN_F32) pack_f32(f, from, l);
-    if (f->in == IN_BF16) pack_bf16(from, l);
-    if (f->in != IN_U8) return 0;
-    pack_s8(from, ranges->max[at], at ? c->layer[at - 1].act : c->act, l);
-    if (at + 2 == f->n_layers) return 0; /* the last layer reads floats */
-    byte_scale(ranges->max[at + 1], l->n, l->act, l->pack_scale, l->pack_base);
+    if (!l->pack_scale || !l->pack_base) return err_nomem(e, l->n_pad * sizeof(float));
+    if (!bytes || at + 2 == f->n_layers) return 0; /* the last layer reads floats */
+    fused_byte_scale(ranges->max[at + 1], l->n, l->act, l->pack_scale, l->pack_base);
     for (size_t n = 0; n < l->n && fused_plain(l->act); n++) {
         l->pack_base[n] += l->pack_scale[n] * l->bias[n];
         l->pack_scale[n] *= l->scale[n];
@@ -152,7 +161,7 @@ static int make_last(struct fused *f, const struct chain_layer *from, struct fus
     l->weight = (uint32_t *)(void *)w;
     l->bias = floats(f, 1);
     if (!w || !l->bias) return err_nomem(e, l->k * sizeof *w);
-    for (size_t k = 0; k < l->k && from->weight; k++) w[k] = rounded(f, weight_at(from, k, 0));
+    for (size_t k = 0; k < l->k && from->weight; k++) w[k] = rounded(f->precision, weight_at(from, k, 0));
     if (from->bias) l->bias[0] = from->bias[0];
     return 0;
 }
@@ -202,7 +211,7 @@ static int make_sum(struct fused *f, const struct chain *c, const struct fused_o
             scale_of_sum(f, c);
     }
     if (f->in == IN_U8) {
-        byte_scale(o->ranges->max[0], f->width, f->act, f->inv, f->zero);
+        fused_byte_scale(o->ranges->max[0], f->width, f->act, f->inv, f->zero);
         for (size_t i = 0; i < f->width; i++) f->sum_pack_scale[i] = f->sum_scale[i] * f->inv[i];
     }
     f->form = (struct row_form){f->precision, f->width,
@@ -218,7 +227,7 @@ static int make(struct fused *f, const struct chain *c, const struct fused_optio
         return err_set(e, ERR_INPUT, "int8 takes ranges of activations, seen on training rows");
     f->k = fused_kernels(o->isa);
     f->precision = o->precision;
-    f->in = bytes ? IN_U8 : o->precision == PRECISION_BF16 && f->k.mul_bf16 ? IN_BF16 : IN_F32;
+    f->in = fused_arithmetic(&f->k, o->precision, bytes);
     f->towers = c->towers;
     f->scale = c->scale;
     f->round = o->precision == PRECISION_BF16 && f->in == IN_F32;

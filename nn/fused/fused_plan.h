@@ -1,4 +1,4 @@
-/* fused_plan.h: private to fused.c (runs it) and fused_plan.c (makes it). */
+/* fused_plan.h: private to fused.c (runs it), fused_plan.c (makes it) and product.c (a layer alone). */
 #ifndef PRERANK_NN_FUSED_PLAN_H
 #define PRERANK_NN_FUSED_PLAN_H
 #include "base/mem.h"
@@ -53,6 +53,13 @@ struct fused {
     size_t most_floats;
     size_t group;
 };
+
+enum arithmetic fused_arithmetic(const struct fused_kernels *k, enum precision p, bool bytes);
+/* Packs `from` into l, whose k and n are set. IN_U8: of inputs of at most most[k], after activation `before`. */
+int fused_make_layer(struct arena *a, enum arithmetic in, enum precision p, const struct chain_layer *from,
+                     const float *most, enum act before, struct fused_layer *l, struct err *e);
+/* Bytes of n activations of at most most[c]: byte = inv * value + zero. */
+void fused_byte_scale(const float *most, size_t n, enum act act, float *inv, float *zero);
 
 /* Plain activations are applied while packing. */
 static inline bool fused_plain(enum act a) { return a == ACT_NONE || a == ACT_RELU; }

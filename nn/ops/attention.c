@@ -6,6 +6,7 @@
  *
  * attr_i of both: 0 = T, 1 = D, 2 = hidden units. Parameters: W1 (H,4D), b1, w2 (1,H), b2. Work: inputs
  * and hidden values of a block of rows, made again in the backward pass. */
+#include "nn/fused/product.h"
 #include "nn/op.h"
 #include "nn/vec.h"
 #include <stdio.h>
@@ -75,7 +76,8 @@ static size_t block_rows(const struct node *n) {
 static size_t attention_work(const struct node *n, size_t rows) {
     size_t t = (size_t)n->attr_i[0], d = (size_t)n->attr_i[1], h = (size_t)n->attr_i[2];
     (void)rows;
-    return 2 * block_rows(n) * t * (4 * d + h + 1) * sizeof(float);
+    return 2 * block_rows(n) * t * (4 * d + h + 1) * sizeof(float) +
+           (n->product ? product_work_bytes(n->product) : 0);
 }
 
 static const float *sequence_of(const struct op_ctx *c, size_t r) { return c->in[0].p + r * c->in[0].ld; }
@@ -111,7 +113,11 @@ static struct block block_forward(struct op_ctx *c, size_t first) {
     }
     if (!s.n) return s;
     struct mat z = {s.z, s.hidden};
-    gemm_nt(s.n, s.hidden, 4 * s.d, (struct mat){s.x, 4 * s.d}, c->param[0], 4 * s.d, z, false);
+    const struct mat x = {s.x, 4 * s.d};
+    if (c->node->product)
+        product_run(c->node->product, s.n, x, z, s.dz + most * t * s.hidden);
+    else
+        gemm_nt(s.n, s.hidden, 4 * s.d, x, c->param[0], 4 * s.d, z, false);
     vec_bias_act(s.n, s.hidden, z, c->param[1], ACT_RELU);
     vec_row_dot(s.n, s.hidden, (struct mat){s.w, 1}, z, (struct mat){c->param[2], 0}, false);
     for (size_t i = 0; i < s.n; i++) s.w[i] += c->param[3][0];

@@ -2,6 +2,7 @@
  * derivative is taken from its output, so the pre-activation is never stored. attr_i: 0 = activation, 1 = 1
  * with bias, 2 = K, 3 = 1 when W is stored as (K,N): OpenBLAS multiplies by that faster; serving's passes make it so,
  * and there is no backward for it. */
+#include "nn/fused/product.h"
 #include "nn/op.h"
 #include "nn/passes.h"
 #include "nn/vec.h"
@@ -13,13 +14,16 @@ static bool turns_weights(const struct node *n, size_t rows) {
 }
 
 static size_t linear_work_bytes(const struct node *n, size_t rows) {
+    if (n->product) return product_work_bytes(n->product);
     return turns_weights(n, rows) ? (size_t)n->width * (size_t)n->attr_i[2] * sizeof(float) : 0;
 }
 
 static void linear_forward(struct op_ctx *c) {
     const struct node *n = c->node;
     size_t units = (size_t)n->width, k = (size_t)n->attr_i[2];
-    if (n->attr_i[3] && units > 1) {
+    if (n->product) {
+        product_run(n->product, c->rows, c->in[0], c->out, c->work);
+    } else if (n->attr_i[3] && units > 1) {
         gemm_nn(c->rows, units, k, c->in[0], c->param[0], units, c->out, false);
     } else if (turns_weights(n, c->rows)) {
         vec_transpose(units, k, c->work, c->param[0]);

@@ -242,20 +242,6 @@ static void refused(const char *variant, const char *text, const struct scorer_o
     graph_release(&g);
 }
 
-Test(scorer_fused, what_cannot_be_served_in_a_precision_is_refused) {
-    for (enum precision p = PRECISION_BF16; p <= PRECISION_INT8; p++) {
-        struct scorer_options o = options(p, ISA_BEST);
-        refused("dcn", "{dim: 4, hidden: [16]}", &o, "no chain");
-        refused("din", "{dim: 8, hidden: [24], length: 2, attention: 5}", &o, "cannot be served in");
-        refused("inttower", "{dim: 8, hidden: [24, 16], heads: 3, head_dim: 8}", &o, "no chain");
-        o.passes.table_bytes = 1 << 10;
-        refused("mlp", "{hidden: [16]}", &o, "partial products");
-        o.passes.table_bytes = 64 << 20;
-        o.fuse = false;
-        refused("mlp", "{hidden: [16]}", &o, "switched off");
-    }
-}
-
 Test(scorer_fused, int8_wants_a_sample_with_the_models_columns) {
     static const struct scorer_sample less = {SAMPLE, rows.user, rows.item, 1, names, columns};
     struct scorer_options o = options(PRECISION_INT8, ISA_BEST);
