@@ -70,12 +70,14 @@ static int forget(const char *dir, struct err *e) {
     return file_exists(manifest) ? file_remove_tree(dir, e) : 0;
 }
 
-/* What it measures alone is not used; a few requests, so that compute.csv has its counts. */
+/* What it measures alone is not used; a few requests of the closed loop, so that compute.csv has its counts. */
 static int train(const struct builds_task *t, int side, char dir[1024], struct err *e) {
     struct command c;
     TRY(command(t, side, "run", &c, e));
-    static const char *const more[] = {"--no-report",         "--quiet", "--set",
-                                       "measure.requests=10", "--set",   "measure.min_seconds=0"};
+    static const char *const more[] = {"--no-report", "--quiet",
+                                       "--set",       "measure.requests=10",
+                                       "--set",       "measure.min_seconds=0",
+                                       "--set",       "measure.load=closed"};
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) add(&c, more[i]);
     if (t->instructions && instructions_possible()) add(&c, "--instructions");
     snprintf(dir, 1024, "%s", c.dir);
@@ -97,6 +99,12 @@ struct bench {
 
 static int same_points(const struct bench *b) {
     const struct turns *x = &b->turns[0], *y = &b->turns[1];
+    if (!x->n_points)
+        return err_set(
+            b->e, ERR_INPUT,
+            "%s: has no response times to compare (measure.candidates is empty); run both programs "
+            "and compare the two results folders",
+            b->t->config);
     bool same = x->n_points == y->n_points;
     for (int i = 0; same && i < x->n_points; i++) same = !strcmp(x->name[i], y->name[i]);
     if (same) return 0;

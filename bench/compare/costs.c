@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Rows are of the same point when these are equal. Threads are not among them: counts do not depend on them. */
-static const char *const names[] = {"variant", "features", "precision", "store", "candidates", "load"};
+/* Rows are of the same point when these are equal. Threads and load are not among them: counts do not depend on them. */
+static const char *const names[] = {"variant", "features", "precision", "store", "candidates"};
 enum { NAMES = sizeof names / sizeof *names };
 
 struct columns {
@@ -18,7 +18,7 @@ static struct columns columns_of(const struct table *t) {
     return c;
 }
 
-/* The row of `b` that is row `r` of `a`, or b->rows. */
+/* The first row of `b` that is of the point of row `r` of `a`, or b->rows. */
 static size_t find(const struct table *a, size_t r, const struct table *b) {
     struct columns x = columns_of(a), y = columns_of(b);
     for (size_t i = 0; i < b->rows; i++) {
@@ -54,6 +54,7 @@ static int compare_metric(struct table *a, struct table *b, const char *metric, 
     TRY(table_numbers(b, metric, &y, e));
     struct columns at = columns_of(a);
     for (size_t r = 0; r < a->rows; r++) {
+        if (find(a, r, a) < r) continue; /* the same point under another load */
         size_t other = find(a, r, b);
         struct gate *g =
             gate_add(c, table_text(a, r, at.at[0]), table_text(a, r, at.at[1]), metric, GATE_EXACT, e);

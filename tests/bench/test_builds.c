@@ -42,6 +42,45 @@ Test(builds, another_program_is_an_error_that_names_it) {
     HAS(r.err, "/nowhere: No such file");
 }
 
+static size_t count(const char *text, const char *part) {
+    size_t n = 0;
+    for (; (text = strstr(text, part)); text++) n++;
+    return n;
+}
+
+/* An open loop of an hour and a search for the usable rate would show in the time that this test takes. */
+Test(builds, gate_the_closed_loop_alone_whatever_loads_the_experiment_asks_for, .timeout = 120) {
+    scratch_write(&s, "loads.yaml",
+                  small_experiment(&s, 1500,
+                                   "variants: [mlp: {dim: 4, hidden: [8]}]\ntrain: {epochs: 1}\n"
+                                   "measure: {candidates: [30], requests: 50, load: [closed, open, usable], "
+                                   "limit_ms: 10, open_seconds: 3600, probe_seconds: 3600}\n"));
+    struct ran r =
+        prerank(&s,
+                "compare --builds %s %s %s/loads.yaml --out %s/out --groups 6 --no-instructions --json "
+                "%s/c.json --margin p50=50 --margin p99=500 --margin qps=500",
+                prerank_path(), prerank_path(), s.dir, s.dir, s.dir);
+    cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
+    const char *json = scratch_read(&s, "c.json");
+    static const char *const once[] = {"p50", "p99", "qps", "flops_per_candidate", "gauc"};
+    for (size_t i = 0; i < sizeof once / sizeof *once; i++) {
+        char metric[64];
+        snprintf(metric, sizeof metric, "\"metric\": \"%s\"", once[i]);
+        cr_expect_eq(count(json, metric), 1, "%s in %s", metric, json);
+    }
+}
+
+Test(builds, an_experiment_without_response_times_is_an_error) {
+    scratch_write(&s, "none.yaml",
+                  small_experiment(&s, 1500,
+                                   "variants: [mlp: {dim: 4, hidden: [8]}]\ntrain: {epochs: 1}\n"
+                                   "measure: {candidates: []}\n"));
+    struct ran r = prerank(&s, "compare --builds %s %s %s/none.yaml --no-instructions --out %s/out",
+                           prerank_path(), prerank_path(), s.dir, s.dir);
+    cr_expect_eq(r.status, 2, "%s", r.out);
+    HAS(r.err, "measure.candidates is empty");
+}
+
 Test(builds, too_few_groups_are_refused) {
     struct ran r = prerank(&s, "compare --builds a b c --groups 5");
     cr_expect_eq(r.status, 2);

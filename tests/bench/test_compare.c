@@ -146,6 +146,61 @@ Test(compare, no_results_folder_is_an_error) {
     HAS(r.err, "is no results folder");
 }
 
+static void without_rows(const char *name) {
+    char *text = scratch_read(&s, name);
+    text[strcspn(text, "\n") + 1] = '\0';
+    scratch_write(&s, name, text);
+}
+
+Test(compare, a_file_that_is_gone_is_an_error_that_names_it) {
+    static const char *const file[] = {"manifest.json", "effect.csv", "compute.csv",
+                                       "predictions/mlp.all.1.csv"};
+    static const char *const side[] = {"base", "new"};
+    for (size_t i = 0; i < sizeof file / sizeof *file; i++)
+        for (int k = 0; k < 2; k++) {
+            char path[256];
+            write_folder("base", usual, ".7001");
+            write_folder("new", (struct folder){.program_hash = "p2"}, ".7002");
+            snprintf(path, sizeof path, "%s/%s/%s", s.dir, side[k], file[i]);
+            cr_assert_eq(remove(path), 0, "%s", path);
+            struct ran r = compare("");
+            cr_expect_eq(r.status, 2, "%s: %s", path, r.out);
+            HAS(r.err, i ? path : "is no results folder of `prerank run`");
+        }
+}
+
+Test(compare, tables_without_rows_are_nothing_to_compare) {
+    static const char *const side[] = {"base/effect.csv", "new/effect.csv"};
+    for (int k = 0; k < 2; k++) {
+        write_folder("base", usual, ".7001");
+        write_folder("new", usual, ".7001");
+        without_rows(side[k]);
+        struct ran r = compare("");
+        cr_expect_eq(r.status, 2, "%s: %s", side[k], r.out);
+        HAS(r.err, "nothing to compare");
+    }
+    write_folder("base", usual, ".7001");
+    write_folder("new", usual, ".7001");
+    without_rows("new/compute.csv");
+    struct ran r = compare("");
+    cr_expect_eq(r.status, 3, "%s", r.out);
+    HAS(r.out, "has no figure");
+}
+
+Test(compare, counts_of_a_point_are_compared_once_whatever_its_loads) {
+    struct ran once = compare_with(usual, ".7001", "");
+    for (int k = 0; k < 2; k++) {
+        const char *name = k ? "new/compute.csv" : "base/compute.csv", *text = scratch_read(&s, name);
+        char *more = arena_alloc(&s.arena, strlen(text) + 200);
+        sprintf(more,
+                "%smlp,all,fp32,memory,100,2,open,5,100,64,1000\nmlp,all,fp32,memory,100,2,usable,5,100,64,"
+                "1000\n",
+                text);
+        scratch_write(&s, name, more);
+    }
+    cr_expect_str_eq(compare("").out, once.out);
+}
+
 Test(compare, nothing_to_compare_is_an_error) {
     write_folder("base", (struct folder){.effect = "failed"}, "");
     write_folder("new", (struct folder){.effect = "failed"}, "");
