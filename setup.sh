@@ -10,7 +10,8 @@ set -euo pipefail
 
 run=(build-essential pkg-config libopenblas-pthread-dev libyaml-dev libcsv-dev libjansson-dev libxxhash-dev libzstd-dev
      zlib1g-dev liblmdb-dev libhiredis-dev libfaiss-dev gnuplot-nox fonts-dejavu-core r-base-core r-cran-dslabs)
-test=(libcriterion-dev redis-server valgrind clang-format clang-tidy cppcheck python3-numpy python3-scipy python3-sklearn python3-pandas chromium)
+test=(libcriterion-dev redis-server valgrind clang-format clang-tidy cppcheck python3-numpy python3-scipy python3-sklearn python3-pandas
+      python3-yaml chromium)
 fuzz=(clang-14 libclang-rt-14-dev)
 coverage=(gcovr)
 bench=(python3-numpy python3-torch python3-onnx nodejs npm)

@@ -134,7 +134,8 @@ static int start_pair(struct bench *b, int group) {
         TRY(turns_start(&b->turns[side], c.argv, b->e));
     }
     TRY(same_points(b));
-    return group ? 0 : timing_name(b->timing, b->turns[0].name, b->turns[0].n_points, b->e);
+    if (b->timing->point) return 0; /* named by the first group */
+    return timing_name(b->timing, b->turns[0].name, b->turns[0].n_points, b->e);
 }
 
 static int run_group(struct bench *b, int group, const bool *wanted) {
@@ -168,43 +169,47 @@ static int run_groups(const struct builds_task *t, struct timing *timing, const 
 
 /* ---- judgement ---- */
 
-/* The points with a time that is a regression; false when there is none. */
+static bool in_question(const struct gate *g) {
+    return g->verdict == GATE_REGRESSED || g->verdict == GATE_UNDECIDED;
+}
+
+/* The points with a time that is a regression or undecided; false when there is none. */
 static bool to_repeat(const struct comparison *c, size_t first, bool *wanted) {
     bool any = false;
     for (size_t i = first; i < c->n; i++)
-        if (c->gate[i].verdict == GATE_REGRESSED) any = wanted[(i - first) / TIMING_METRICS] = true;
+        if (in_question(&c->gate[i])) any = wanted[(i - first) / TIMING_METRICS] = true;
     return any;
 }
 
-static int repeat(const struct builds_task *t, struct comparison *c, size_t first, const bool *wanted,
-                  struct err *e) {
-    struct timing again;
-    timing_init(&again, t->groups);
-    int rc = run_groups(t, &again, wanted, e);
-    for (size_t i = first; i < c->n && !rc; i++) {
+/* What was a regression must be one in the second measurement alone; what was undecided is judged by both together. */
+static int judge_again(const struct timing *timing, struct comparison *c, size_t first, struct err *e) {
+    for (size_t i = first; i < c->n; i++) {
         struct gate *g = &c->gate[i];
-        int point = (int)((i - first) / TIMING_METRICS);
-        if (!wanted[point]) continue;
+        int point = (int)((i - first) / TIMING_METRICS), metric = (int)((i - first) % TIMING_METRICS);
         bool was = g->verdict == GATE_REGRESSED;
         double said = g->worse;
-        rc = timing_gate(&again, point, (int)((i - first) % TIMING_METRICS), g, e);
+        if (!in_question(g)) continue;
+        TRY(timing_gate(timing, point, metric, was ? timing->groups / 2 : 0, g, e));
         g->verdict = GATE_OPEN;
+        *g->note = '\0';
         if (was) snprintf(g->note, sizeof g->note, "measured twice; the first time %+.1f %%", 100 * said);
     }
-    timing_release(&again);
-    return rc ? rc : comparison_judge(c, e);
+    return comparison_judge(c, e);
 }
 
 static int compare_times(const struct builds_task *t, struct comparison *c, struct err *e) {
     struct timing timing;
-    timing_init(&timing, t->groups);
+    timing_init(&timing, 2 * t->groups);
     size_t first = c->n;
     int rc = run_groups(t, &timing, NULL, e);
     if (!rc) rc = timing_gates(&timing, c, e);
     if (!rc) rc = comparison_judge(c, e);
     bool *wanted = rc ? NULL : mem_calloc((size_t)timing.n_points + 1, sizeof *wanted);
     if (!rc && !wanted) rc = err_nomem(e, 0);
-    if (!rc && to_repeat(c, first, wanted)) rc = repeat(t, c, first, wanted, e);
+    if (!rc && to_repeat(c, first, wanted)) {
+        rc = run_groups(t, &timing, wanted, e);
+        if (!rc) rc = judge_again(&timing, c, first, e);
+    }
     mem_free(wanted);
     timing_release(&timing);
     return rc;

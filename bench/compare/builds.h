@@ -8,8 +8,8 @@
  * interval, and Wilcoxon's signed-rank test. Fresh processes, because where a program happens to lie in
  * memory changes its speed by a percent or more for as long as it lives.
  *
- * When a time is a regression, its point is measured once more from the start; only what is one again is reported
- * as one.
+ * When a time is a regression or undecided, its point is measured once more, in as many groups. Only what is a regression in
+ * the second measurement alone, too, is reported as one; what was undecided is judged by the groups of both.
  */
 #ifndef PRERANK_BENCH_BUILDS_H
 #define PRERANK_BENCH_BUILDS_H

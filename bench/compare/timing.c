@@ -71,11 +71,11 @@ int timing_add(struct timing *t, int point, int64_t *base_ns, int64_t *new_ns, s
     return 0;
 }
 
-int timing_gate(const struct timing *t, int point, int metric, struct gate *g, struct err *e) {
+int timing_gate(const struct timing *t, int point, int metric, int first, struct gate *g, struct err *e) {
     const struct timing_point *p = &t->point[point];
-    const double *ratio = p->ratio + metric * t->groups, *base = p->base + metric * t->groups;
+    const double *ratio = p->ratio + metric * t->groups + first, *base = p->base + metric * t->groups + first;
     double centre, lo, hi, typical, unused[2];
-    size_t n = (size_t)p->n;
+    size_t n = (size_t)(p->n - first);
     if (stat_centre(ratio, n, confidence, &centre, &lo, &hi) || stat_signed_rank(ratio, n, &g->p) ||
         stat_centre(base, n, confidence, &typical, &unused[0], &unused[1]))
         return err_nomem(e, n * n * sizeof(double));
@@ -95,7 +95,7 @@ int timing_gates(const struct timing *t, struct comparison *c, struct err *e) {
             struct gate *g = gate_add(c, p->variant, p->features, metric_name[m], GATE_TURNS, e);
             if (!g) return ERR_INPUT;
             snprintf(g->point, sizeof g->point, "%.120s", p->where);
-            TRY(timing_gate(t, i, m, g, e));
+            TRY(timing_gate(t, i, m, 0, g, e));
         }
     return 0;
 }

@@ -29,7 +29,7 @@ int timing_name(struct timing *t, char *const *names, int n, struct err *e);
 int timing_add(struct timing *t, int point, int64_t *base_ns, int64_t *new_ns, size_t n, struct err *e);
 /* Adds TIMING_METRICS gates for each point, in order. */
 int timing_gates(const struct timing *t, struct comparison *c, struct err *e);
-/* The figures of one of them: base, new, worse, interval, p. */
-int timing_gate(const struct timing *t, int point, int metric, struct gate *g, struct err *e);
+/* The figures of one of them, of the point's groups from `first` on: base, new, worse, interval, p. */
+int timing_gate(const struct timing *t, int point, int metric, int first, struct gate *g, struct err *e);
 
 #endif

@@ -2,6 +2,7 @@
 #include "tests/bench/scratch.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct scratch s;
@@ -40,6 +41,13 @@ Test(builds, another_program_is_an_error_that_names_it) {
                 prerank_path(), s.dir, s.dir);
     cr_expect_eq(r.status, 2);
     HAS(r.err, "/nowhere: No such file");
+}
+
+Test(builds, the_commands_of_the_page_on_pipelines_do_what_it_says, .timeout = 600) {
+    char command[300];
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/bench/ci_page.py '%s' >%s/log 2>&1",
+             prerank_path(), s.dir);
+    cr_expect_eq(system(command), 0, "%s", scratch_read(&s, "log"));
 }
 
 static size_t count(const char *text, const char *part) {

@@ -429,6 +429,30 @@ Test(timing, a_noisy_machine_is_undecided) {
     comparison_release(&c);
 }
 
+Test(timing, a_second_measurement_can_be_judged_alone_or_with_the_first) {
+    struct timing t;
+    struct err e = ERR_INIT;
+    struct gate g = {.margin = .03};
+    timing_init(&t, 20);
+    cr_assert_eq(timing_name(&t, names, 1, &e), 0);
+    for (int group = 0; group < 20; group++) {
+        int64_t base[400], new[400];
+        for (int i = 0; i < 400; i++) {
+            base[i] = 100000 + i + group;
+            new[i] = group < 10 ? base[i] * 11 / 10 : base[i] * 21 / 20;
+        }
+        cr_assert_eq(timing_add(&t, 0, base, new, 400, &e), 0);
+    }
+    cr_assert_eq(timing_gate(&t, 0, TIMING_P50, 10, &g, &e), 0);
+    cr_expect_eq(g.n, 10);
+    cr_expect_float_eq(g.worse, .05, 1e-4);
+    cr_expect_float_eq(g.hi, .05, 1e-4);
+    cr_assert_eq(timing_gate(&t, 0, TIMING_P50, 0, &g, &e), 0);
+    cr_expect_eq(g.n, 20);
+    cr_expect_float_eq(g.hi, .1, 1e-3);
+    timing_release(&t);
+}
+
 Test(timing, faster_is_better) {
     struct comparison c = timed(.9, .01, 5, 12);
     cr_expect_eq(comparison_code(&c), 0);
