@@ -142,7 +142,9 @@ class Trust:
         none, twice = np.expm1(np.median(self.ratios([dict.fromkeys(KINDS, s) for s in (0, 1)], 10), axis=2))
         share = (SLOWER - none) / (twice - none)
         if (share <= 0).any():
-            sys.exit("the clock readings of the slow program alone take 5 % of a request: this machine cannot do the test")
+            sys.exit("a slowdown of 5 % cannot be set: requests of the slow program take "
+                     + ", ".join(f"{100 * a:+.1f} % with nothing added and {100 * b:+.1f} % with the stage doubled" for a, b in zip(none, twice))
+                     + "; the machine is too noisy, or reading its clock takes long")
         for attempt in range(4):
             log = np.sort(self.ratios([dict(zip(KINDS, share))], 20)[0], axis=1)
             found, lo, hi = np.expm1(np.median(log, axis=1)), np.expm1(log[:, 5]), np.expm1(log[:, 14])  # 95.9 %: binomial
