@@ -58,9 +58,10 @@
 #define RESULTS_LADDER_COLUMNS                                                                               \
     "variant,features,candidates,rank,step,precision,threads,concurrent,n,p50_us,p99_us,qps,speedup,gauc,"   \
     "gauc_delta,score_max_diff,user_hit_share"
-/* gauc_delta: to the same run in fp32; score_*: |logit - the logit in fp32| */
+/* gauc_delta: to the same run in fp32, *_lo and *_hi: bootstrap over users, paired; score_*: |logit - the logit in fp32| */
 #define RESULTS_PRECISION_COLUMNS                                                                            \
-    "variant,features,precision,seed,split,rows,gauc,gauc_delta,auc,logloss,score_max_diff,score_mean_diff"
+    "variant,features,precision,seed,split,rows,gauc,gauc_delta,auc,logloss,score_max_diff,score_mean_diff," \
+    "gauc_delta_lo,gauc_delta_hi"
 #define RESULTS_SLICES_COLUMNS      "variant,features,by,slice,from,to,seeds,rows,users_kept,gauc,gauc_lo,gauc_hi"
 #define RESULTS_CALIBRATION_COLUMNS "variant,features,bin,rows,predicted,observed"
 #define RESULTS_LATENCY_COLUMNS                                                                              \

@@ -5,11 +5,13 @@
 #include "bench/results.h"
 #include "bench/run/evaluate.h"
 #include "bench/run/served.h"
+#include "metrics/metrics.h"
 #include "nn/vec.h"
 #include <math.h>
 #include <stdio.h>
 
-enum { SAMPLE_ROWS = 4096 };
+enum { SAMPLE_ROWS = 4096, RESAMPLES = 1000 };
+static const uint64_t bootstrap_seed = 1;
 
 int precision_sample(const struct dataset *ds, struct precision_sample *out, struct err *e) {
     uint64_t begin = ds->split[SPLIT_TRAIN].begin, rows = ds->split[SPLIT_TRAIN].end - begin;
@@ -68,11 +70,29 @@ static int score_rows(struct lowered *l, const struct graph *g, struct scorer_op
     return rc;
 }
 
-static void row(struct lowered *l, const struct sweep_run *r, enum precision p, enum split split,
-                const struct quality *q, const struct quality *plain, const float *score,
-                const float *exact) {
+/* 95 % interval of the difference of two GAUCs on the split's rows, paired by user; NaN where there is none. */
+static int delta_interval(struct lowered *l, enum split split, const float *score, const float *exact,
+                          struct interval *out) {
+    const struct dataset *ds = l->s->ds;
+    uint64_t begin = ds->split[split].begin;
+    size_t n = (size_t)(ds->split[split].end - begin);
+    struct gauc a = {0}, b = {0};
+    struct gauc_difference d = {.ci = {(double)NAN, (double)NAN}};
+    int rc = gauc_compute(score, ds->label + begin, ds->user + begin, n, GAUC_BY_EXPOSURES, &a);
+    if (!rc) rc = gauc_compute(exact, ds->label + begin, ds->user + begin, n, GAUC_BY_EXPOSURES, &b);
+    if (!rc) rc = gauc_paired_bootstrap(&a, &b, RESAMPLES, 0.95, bootstrap_seed, &d);
+    gauc_release(&a);
+    gauc_release(&b);
+    *out = d.ci;
+    return rc == -1 ? err_nomem(l->e, n) : 0;
+}
+
+static int row(struct lowered *l, const struct sweep_run *r, enum precision p, enum split split,
+               const struct quality *q, const struct quality *plain, const float *score, const float *exact) {
     const struct sweep_model *m = &l->s->model[r->model];
     double most = 0, sum = 0;
+    struct interval ci;
+    TRY(delta_interval(l, split, score, exact, &ci));
     for (size_t i = 0; i < q->rows; i++) {
         double d = fabs((double)score[i] - (double)exact[i]);
         most = d > most ? d : most;
@@ -91,7 +111,10 @@ static void row(struct lowered *l, const struct sweep_run *r, enum precision p, 
     csv_num(&c, q->logloss);
     csv_num(&c, most);
     csv_num(&c, sum / (double)q->rows);
+    csv_num(&c, ci.lo);
+    csv_num(&c, ci.hi);
     csv_end(&c);
+    return 0;
 }
 
 /* The scorer of the real items, whose scales int8 takes; NULL, and a message, when the model is refused. */
@@ -134,11 +157,11 @@ static int one_split(struct lowered *l, const struct graph *g, const struct swee
     struct quality plain, q;
     bool served;
     TRY(quality_in(l, g, r, PRECISION_FP32, split, exact, &plain, &served));
-    row(l, r, PRECISION_FP32, split, &plain, &plain, exact, exact);
+    TRY(row(l, r, PRECISION_FP32, split, &plain, &plain, exact, exact));
     for (int k = 0; k < p->n; k++) {
         if (p->v[k] == PRECISION_FP32) continue;
         TRY(quality_in(l, g, r, (enum precision)p->v[k], split, score, &q, &served));
-        if (served) row(l, r, (enum precision)p->v[k], split, &q, &plain, score, exact);
+        if (served) TRY(row(l, r, (enum precision)p->v[k], split, &q, &plain, score, exact));
     }
     return 0;
 }

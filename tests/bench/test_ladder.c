@@ -39,9 +39,9 @@ Test(ladder, every_step_is_timed_on_the_same_requests_and_keeps_the_scores) {
                                         "top-k by selection",
                                         "threads over candidates",
                                         "threads over requests"};
-    const char *said = run_ladder("true"), *t = scratch_read(&s, "out/ladder.csv");
-    cr_expect(strstr(said, "ladder: dcn.all.1: the model cannot be served in bf16"), "%s", said);
-    cr_expect_eq(count_lines(t), 1 + 12 + 9, "three precisions are no steps for dcn");
+    run_ladder("true");
+    const char *t = scratch_read(&s, "out/ladder.csv");
+    cr_expect_eq(count_lines(t), 1 + 2 * 12);
     for (int v = 0; v < 2; v++)
         for (size_t i = 0; i < sizeof exact / sizeof *exact; i++) {
             const char *variant = v ? "dcn" : "mlp";
@@ -52,8 +52,10 @@ Test(ladder, every_step_is_timed_on_the_same_requests_and_keeps_the_scores) {
         }
     cr_expect_eq(number(t, "mlp", "cut graph", "user_hit_share"), 0);
     cr_expect_eq(number(t, "mlp", "threads over requests", "concurrent"), 2);
-    cr_expect_gt(number(t, "mlp", "int8", "score_max_diff"), 1e-5);
-    cr_expect_lt(fabs(number(t, "mlp", "int8", "gauc_delta")), 0.02);
+    for (int v = 0; v < 2; v++) {
+        cr_expect_gt(number(t, v ? "dcn" : "mlp", "int8", "score_max_diff"), 1e-5);
+        cr_expect_lt(fabs(number(t, v ? "dcn" : "mlp", "int8", "gauc_delta")), 0.02);
+    }
     cr_expect(strstr(scratch_read(&s, "out/report.html"), "id=\"ladder\""), "the report has a section");
 }
 
