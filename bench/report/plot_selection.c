@@ -83,7 +83,7 @@ static void add_tips(const struct drawn *d, const struct panel *p, struct layout
 
 static void draw_curves(const struct drawn *d, const struct panel *p) {
     const char *sep = "plot ";
-    for (int i = 0; i < d->sel->n; i++, sep = ", ") {
+    for (int i = 0; i < d->sel->n; i++) {
         if (!mine(d, i)) continue;
         const char *colour = plot_colour(d->sel->curve[i].colour);
         str_addf(p->out, "%s$c%d using 1:2:3:4 with yerrorbars pointtype 0 linewidth 1.1 linecolor rgb %s",
@@ -94,6 +94,7 @@ static void draw_curves(const struct drawn *d, const struct panel *p) {
             p->out,
             ", $c%d using 1:2 with linespoints linewidth 1.8 pointtype %s pointsize 0.9 linecolor rgb %s", i,
             mark_gnuplot(plot_mark_of(d->sel->curve[i].colour)), colour);
+        sep = ", ";
     }
     str_add(p->out, *sep == 'p' ? "plot NaN\n" : "\n");
 }

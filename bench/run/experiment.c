@@ -214,16 +214,24 @@ static void read_objective(struct reader *r, struct experiment_variant *v, const
         problems_add(r->p, distill, "%s: distill: needs a `teacher`, as in {teacher: din}", what);
 }
 
+static void read_select(struct reader *r, struct experiment_variant *v, const struct conf *at,
+                        const char *what) {
+    static const struct opt table[] = {OPT_BOOL(struct experiment_variant, select, "true", ""), OPT_END};
+    struct err e = ERR_INIT;
+    if (at && opt_set(table, v, "select", at, what, &e)) problems_take(r->p, &e);
+}
+
 /* One variant's map: its options and the keys that all variants have. */
 static void read_body(struct reader *r, struct experiment_variant *v, const struct conf *body,
                       const char *what) {
-    static const char *const others[] = {"id", "train", "loss", "distill"};
+    static const char *const others[] = {"id", "train", "loss", "distill", "select"};
     experiment_read_options(r->p, v->variant->opts, v->options, body, what, others,
                             sizeof others / sizeof *others);
     char where[OPT_TEXT_MAX + 16];
     snprintf(where, sizeof where, "%s: train", what);
     read_train(r, &v->train, conf_get(body, "train"), where);
     read_objective(r, v, body, what);
+    read_select(r, v, conf_get(body, "select"), what);
     const struct conf *id = conf_get(body, "id");
     if (!id) return;
     if (id->type != CONF_SCALAR)
@@ -269,6 +277,7 @@ static bool read_variant(struct reader *r, const struct conf *c, struct experime
     opt_defaults(loss_opts, &v->objective.loss);
     opt_defaults(distill_opts, &v->objective.distill);
     v->teacher = -1;
+    v->select = true;
     v->train = r->x->train;
     snprintf(v->id, sizeof v->id, "%s", v->variant->name);
     read_body(r, v, body, v->variant->name);

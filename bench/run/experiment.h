@@ -8,6 +8,7 @@
  *       - dssm
  *       - dssm: {id: deep, hidden: [256, 128, 64, 32], train: {epochs: 20}}
  *       - dssm: {id: student, distill: {teacher: din}}      loss_opts, distill_opts (nn/loss.h)
+ *       - mlp: {select: false}            bench/select/select.h
  *     features: {all: "*", no-cross: [user, item]}       bench/run/features.h; default {all: "*"}
  *     seeds: [1, 2, 3]
  *     train: {batch: 1024, ...}           train_table()
@@ -87,6 +88,7 @@ struct experiment_variant {
     struct train_options train; /* the experiment's `train:` with this variant's overrides */
     struct objective objective; /* `loss:` and `distill:`; teacher_width is not known here */
     int teacher;                /* index in experiment.variant; -1: none */
+    bool select;                /* `select: false`: no fields are chosen for it */
     const struct conf *at, *loss_at, *teacher_at;
 };
 

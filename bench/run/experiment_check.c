@@ -114,6 +114,8 @@ static void check_model(struct experiment *x, const struct experiment_variant *v
         problems_take(p, &e);
     else if (find_objective(x, v, all, &o, &e) || try_model(v, &o, &used, &e))
         problems_add(p, blame(v, &used), "%s on feature subset `%s`: %s", v->id, s->name, e.msg);
+    else if (select_wanted(&x->select) && s == &x->subset[select_from(x)] && select_takes(&x->select, v))
+        select_check_model(x, v, &used, p);
 }
 
 int experiment_check_models(struct experiment *x, struct problems *p) {

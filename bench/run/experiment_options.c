@@ -193,7 +193,7 @@ json_t *experiment_json(const struct experiment *x) {
     j = with(j, "train", train_json(&x->train));
     j = with(j, "measure", opt_json(measure_opts, &x->measure));
     if (x->has_retrieval) j = with(j, "retrieval", opt_json(retrieval_opts, &x->retrieval));
-    return with(j, "select", select_json(&x->select));
+    return with(j, "select", select_json(x));
 }
 
 int json_hash(const json_t *j, struct hash *out, struct err *e) {

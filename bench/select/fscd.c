@@ -40,11 +40,20 @@ static double price(const struct rank_task *t, int field) {
 static int gate(struct graph *g, int x, const struct field_concat *c, const void *ctx) {
     const struct rank_task *t = ctx;
     const struct fscd_options *o = t->options;
-    int z = nn_concrete_gate(g, c->n, o->temperature, gates), part[NODE_MAX_INPUTS];
+    char name[NN_NAME_MAX];
+    int z = nn_concrete_gate(g, c->n, o->temperature, field_concat_name(c, gates, name)),
+        part[NODE_MAX_INPUTS];
     for (int k = 0; k < c->n; k++) part[k] = nn_scale(g, nn_slice(g, z, k, 1), price(t, c->field[k]));
     if (o->strength > 0)
         graph_add_loss(g, nn_add(g, c->n, part), o->strength / (double)t->variant->train.batch);
     return nn_group_scale(g, x, z);
+}
+
+static void read_gates(const struct graph *g, const struct field_concat *c, double *importance) {
+    char name[NN_NAME_MAX], logit[NN_NAME_MAX + 8];
+    snprintf(logit, sizeof logit, "%s.logit", field_concat_name(c, gates, name));
+    const float *v = g->param[graph_find_param(g, logit)]->value;
+    for (int k = 0; k < c->n; k++) importance[c->field[k]] = 1 / (1 + exp(-(double)v[k]));
 }
 
 static int rank(const struct rank_task *t, double *importance, struct err *e) {
@@ -54,14 +63,10 @@ static int rank(const struct rank_task *t, double *importance, struct err *e) {
                                     .gate = gate,
                                     .ctx = t};
     struct trained m;
-    struct field_concat c;
-    char name[NN_NAME_MAX];
-    snprintf(name, sizeof name, "%s.logit", gates);
+    struct field_concats c;
     int rc = learn_to_the_end(t, &variant_gated, &o, t->features, &m, e);
-    if (!rc) rc = field_concat_find(&m.graph, t->features, &c, e);
-    int p = rc ? -1 : graph_find_param(&m.graph, name);
-    for (int k = 0; p >= 0 && k < c.n; k++)
-        importance[c.field[k]] = 1 / (1 + exp(-(double)m.graph.param[p]->value[k]));
+    if (!rc) rc = field_concats_find(&m.graph, t->features, &c, e);
+    for (int k = 0; !rc && k < c.n; k++) read_gates(&m.graph, &c.v[k], importance);
     trained_release(&m);
     return rc;
 }
@@ -77,4 +82,5 @@ const struct selector selector_fscd = {.name = "fscd",
                                        .opts = opts,
                                        .options_bytes = sizeof(struct fscd_options),
                                        .cost = cost,
+                                       .fits = field_concats_fit,
                                        .rank = rank};

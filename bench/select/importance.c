@@ -58,10 +58,13 @@ static int rank_seed(struct maker *m, struct ranking_of *r, int k) {
                            "`%s` ranks by the model of all fields, and %s has none with seed %" PRId64,
                            selector->name, model->variant->id, seed);
         if (selector->needs_model) TRY(sweep_path(s, "models", run, ".safetensors", weights, m->e));
+        struct teacher teacher = {.rows = 0};
         const struct rank_task t = {.ds = s->ds,
                                     .variant = model->variant,
                                     .features = &model->features,
                                     .seed = (uint64_t)seed,
+                                    .objective = &model->objective,
+                                    .teacher = &teacher,
                                     .weights = selector->needs_model ? weights : NULL,
                                     .cost = r->share,
                                     .options = s->x->select.own[r->selector],
@@ -70,8 +73,10 @@ static int rank_seed(struct maker *m, struct ranking_of *r, int k) {
                                     .progress_ctx = m};
         double start = clock_seconds();
         on_progress(m, "");
-        if (selector->rank(&t, out, m->e))
-            return m->e->code == ERR_INTERRUPTED ? m->e->code : err_prefix(m->e, "%s", m->doing);
+        int rc = run ? sweep_teacher(s, run, m->pool, &teacher, m->e) : 0;
+        if (!rc) rc = selector->rank(&t, out, m->e);
+        teacher_close(&teacher);
+        if (rc) return m->e->code == ERR_INTERRUPTED ? m->e->code : err_prefix(m->e, "%s", m->doing);
         seconds = clock_seconds() - start;
         TRY(importance_file_save(&f, out, r->n, seconds, m->e));
     }

@@ -17,6 +17,8 @@ int learn_with(const struct rank_task *t, const struct train_options *train, con
                                     .options = options,
                                     .features = f,
                                     .train = train,
+                                    .objective = t->objective,
+                                    .teacher = t->teacher,
                                     .seed = t->seed,
                                     .pool = t->pool,
                                     .progress = on_progress,

@@ -1,5 +1,5 @@
-/* learn.h: a training run of a selector's own: the variant's training options, the task's seed and data, another
- * graph.
+/* learn.h: a training run of a selector's own: the variant's training options and losses, the task's seed, data and
+ * teacher, another graph.
  *
  *     struct trained m;
  *     int rc = learn(t, &variant_gated, &options, t->features, &m, e);

@@ -12,7 +12,7 @@ const struct opt select_opts[] = {
      "how fields are ranked: one trade-off curve each; docs/selection.md"},
     OPT_INTS(struct select_options, top_k, "", 1, 512, "how many fields are kept: one model for each"),
     {"variant", OPT_T_NAMES, offsetof(struct select_options, variant), "", 0, 0, NULL,
-     "ids of the variants that get fewer fields; default: every one that is no two-tower"},
+     "ids of the variants that fields are chosen for; default: every one without `select: false`"},
     OPT_TEXT(struct select_options, from, "", "feature subset that is chosen from; default: the first"),
     OPT_INT(struct select_options, seeds, "1", 1, OPT_LIST_MAX,
             "the importance of a field is the mean over so many of the experiment's seeds"),
@@ -76,7 +76,7 @@ void select_read(struct experiment *x, struct problems *p) {
 bool select_wanted(const struct select_options *o) { return o->rank_by.n > 0 && o->top_k.n > 0; }
 
 bool select_takes(const struct select_options *o, const struct experiment_variant *v) {
-    if (!o->variant.n) return !v->variant->two_tower;
+    if (!o->variant.n) return v->select;
     for (int i = 0; i < o->variant.n; i++)
         if (!strcmp(o->variant.v[i], v->id)) return true;
     return false;
@@ -95,12 +95,8 @@ static void check_variant(const struct experiment *x, const char *id, const stru
     for (int v = 0; v < x->n_variants && n < 128; v++) {
         known[n++] = x->variant[v].id;
         if (strcmp(x->variant[v].id, id) != 0) continue;
-        if (x->variant[v].variant->two_tower)
-            problems_add(
-                p, at,
-                "select: `%s` is a two-tower model, which needs fields of both sides whatever their rank; "
-                "fields are chosen for the others",
-                id);
+        if (!x->variant[v].select)
+            problems_add(p, at, "select: `%s` is named here, and says `select: false` itself", id);
         return;
     }
     problems_unknown(p, at, "select: no variant of the experiment is called", id, known, n);
@@ -117,6 +113,41 @@ static void check_names(const struct experiment *x, struct problems *p) {
                 problems_add(p, x->subset[s].at, "feature subset `%s`: `select` makes subsets of such names",
                              name);
         }
+}
+
+/* Where the selector is named. */
+static const struct conf *named_at(const struct experiment *x, int i) {
+    const struct conf *list = conf_get(conf_get(x->root, "select"), "rank_by");
+    return list->type == CONF_LIST ? list->item[i] : list;
+}
+
+/* A selector's models are trained by the variant's losses. */
+static void check_losses(const struct experiment *x, const struct experiment_variant *v, struct problems *p) {
+    const struct select_options *o = &x->select;
+    for (int i = 0; i < o->rank_by.n; i++)
+        if (selectors[o->rank_by.v[i]]->lone_fields && loss_is_softmax(&v->objective.loss))
+            problems_add(
+                p, named_at(x, i),
+                "select: `%s` trains models of one field, which are no two towers, and %s is trained "
+                "by a softmax of items, which takes two; leave out the one, or the other by its "
+                "`select: false`",
+                names[o->rank_by.v[i]], v->id);
+}
+
+void select_check_model(const struct experiment *x, const struct experiment_variant *v,
+                        const struct features *used, struct problems *p) {
+    const struct select_options *o = &x->select;
+    struct err e = ERR_INIT;
+    struct graph g;
+    graph_init(&g);
+    int rc = variant_build(v->variant, v->options, used, &g, &e); /* what it says is said elsewhere */
+    for (int i = 0; i < o->rank_by.n && !rc; i++) {
+        const struct selector *s = selectors[o->rank_by.v[i]];
+        if (s->fits && s->fits(&g, used, &e))
+            problems_add(p, named_at(x, i), "select: `%s` cannot rank the fields of %s: %s", s->name, v->id,
+                         e.msg);
+    }
+    graph_release(&g);
 }
 
 void select_check(struct experiment *x, struct problems *p) {
@@ -137,19 +168,25 @@ void select_check(struct experiment *x, struct problems *p) {
     if (!select_wanted(o)) return;
     check_names(x, p);
     int taken = 0;
-    for (int v = 0; v < x->n_variants; v++) taken += select_takes(o, &x->variant[v]);
+    for (int v = 0; v < x->n_variants; v++) {
+        if (!select_takes(o, &x->variant[v])) continue;
+        taken++;
+        check_losses(x, &x->variant[v], p);
+    }
     if (!taken && !o->variant.n)
-        problems_add(
-            p, map,
-            "select: every variant is a two-tower model; add one such as `cold` to choose fields for");
+        problems_add(p, map,
+                     "select: every variant says `select: false`, so there is none to choose fields for");
     if (o->seeds > x->o.seeds.n)
         problems_add(p, conf_get(map, "seeds") ? conf_get(map, "seeds") : map,
                      "select: `seeds` is %lld, and the experiment has %d", (long long)o->seeds, x->o.seeds.n);
 }
 
-json_t *select_json(const struct select_options *o) {
-    json_t *j = opt_json(select_opts, o), *budget = json_object();
-    bool bad = !j || !budget;
+json_t *select_json(const struct experiment *x) {
+    const struct select_options *o = &x->select;
+    json_t *j = opt_json(select_opts, o), *budget = json_object(), *taken = json_array();
+    for (int v = 0; v < x->n_variants && select_wanted(o); v++)
+        if (select_takes(o, &x->variant[v])) json_array_append_new(taken, json_string(x->variant[v].id));
+    bool bad = !j || !budget || json_object_set_new(j, "variant", taken);
     for (int m = 0; m < BUDGET_METRICS && !bad; m++)
         if (o->subject_to.text[m][0])
             bad = json_object_set_new(budget, budget_name((enum budget_metric)m),

@@ -18,8 +18,9 @@ int passage_open(const struct dataset *ds, const struct graph *g, size_t batch, 
     const struct feed_task ft = {.ds = ds, .graph = g, .max_rows = batch, .slice_rows = slice, .pool = pool};
     if (!rc) rc = feed_init(&out->feed, &ft, e);
     if (!rc) rc = feed_init(&out->other, &ft, e);
-    if (!rc && !(out->rows = mem_alloc(batch * sizeof *out->rows)))
-        rc = err_nomem(e, batch * sizeof *out->rows);
+    out->rows = mem_alloc(batch * sizeof *out->rows);
+    out->score = mem_alloc(batch * sizeof *out->score);
+    if (!rc && (!out->rows || !out->score)) rc = err_nomem(e, batch * sizeof *out->rows);
     if (rc) passage_close(out);
     return rc;
 }
@@ -29,6 +30,7 @@ void passage_close(struct passage *p) {
     feed_release(&p->feed);
     feed_release(&p->other);
     mem_free(p->rows);
+    mem_free(p->score);
     *p = (struct passage){.n = 0};
 }
 
@@ -63,7 +65,7 @@ int passage_means(struct passage *p, int node, double *mean, struct err *e) {
     for (size_t at = 0; at < p->n; at += p->batch) {
         size_t n = p->n - at < p->batch ? p->n - at : p->batch;
         TRY(fill(p, &p->feed, at, n, NULL, e));
-        exec_forward(p->x, p->feed.slice, p->feed.n_slices);
+        exec_score(p->x, p->feed.slice, p->feed.n_slices, p->score); /* losses have no columns here */
         struct mat v = exec_value(p->x, node);
         for (size_t r = 0; r < n; r++)
             for (size_t k = 0; k < width; k++) mean[k] += (double)v.p[r * v.ld + k];

@@ -4,7 +4,7 @@
  *     TRY(passage_open(&ds, &graph, batch, slice, pool, &p, e));
  *     TRY(passage_score(&p, NULL, -1, score, e));                  score[p.n]
  *     TRY(passage_score(&p, &order, column, score, e));            row i has the column of row order(i)
- *     TRY(passage_means(&p, node, mean, e));                       mean[width of node] over the rows
+ *     TRY(passage_means(&p, node, mean, e));                       mean[width of node] over the rows; the score depends on it
  *     passage_close(&p);
  */
 #ifndef PRERANK_BENCH_PASSAGE_H
@@ -19,6 +19,7 @@ struct passage {
     struct exec *x;
     struct feed feed, other; /* other: where the shuffled column comes from */
     uint64_t *rows;
+    float *score;    /* [batch] */
     size_t batch, n; /* n: validation rows */
 };
 /* The graph's parameters must be there. Nothing depends on the number of threads. */

@@ -9,11 +9,12 @@
 struct planned { /* a line of subsets.csv */
     const struct ranking_of *ranking;
     int64_t k;
-    int model; /* of the sweep */
+    bool *kept; /* [ranking->n] by rank */
+    int model;  /* of the sweep */
 };
 
-/* Whether the variant can be built on these fields; `why` says why not. */
-static bool fits(const struct sweep *s, const struct ranking_of *r, int64_t k, struct err *why) {
+/* Whether the variant can be built on the fields of these ranks; `why` says why not. */
+static bool builds(const struct sweep *s, const struct ranking_of *r, const bool *ranks, struct err *why) {
     const struct sweep_model *m = &s->model[r->model];
     struct arena a = ARENA_INIT;
     struct feature *kept = arena_alloc(&a, (size_t)r->n * sizeof *kept);
@@ -21,42 +22,68 @@ static bool fits(const struct sweep *s, const struct ranking_of *r, int64_t k, s
     struct graph g;
     graph_init(&g);
     for (int i = 0; kept && i < r->n; i++)
-        for (int64_t at = 0; at < k && at < r->n; at++)
-            if (r->order[at] == i) kept[f.n++] = m->features.feature[i];
+        for (int at = 0; at < r->n; at++)
+            if (r->order[at] == i && ranks[at]) kept[f.n++] = m->features.feature[i];
     int rc = kept ? variant_build(m->variant->variant, m->variant->options, &f, &g, why) : err_nomem(why, 0);
     graph_release(&g);
     arena_release(&a);
     return !rc;
 }
 
-/* keep[] of the dataset's fields. */
-static void choose(const struct sweep *s, const struct ranking_of *r, int64_t k, bool *keep) {
-    const struct sweep_model *m = &s->model[r->model];
-    for (int d = 0; d < s->ds->n_fields; d++) {
-        keep[d] = false;
-        for (int64_t at = 0; at < k && at < r->n; at++)
-            keep[d] |= !strcmp(s->ds->field[d].name, m->features.feature[r->order[at]].name);
+/* The ranks of the K fields that are kept: the K best. Where the variant cannot be built of these (two towers need a field of
+ * each side, din the history and the field that it shares with) the best ranks from which it can are taken, and given up from
+ * the worst on, as long as it still can, until there are K. False, with `why`, when there are no such K. */
+static bool choose(const struct sweep *s, const struct ranking_of *r, int64_t k, bool *ranks,
+                   struct err *why) {
+    int best = k < r->n ? (int)k : r->n, n;
+    for (int at = 0; at < r->n; at++) ranks[at] = at < best;
+    if (builds(s, r, ranks, why)) return true;
+    struct err ignored = ERR_INIT;
+    for (n = best; n < r->n;) {
+        ranks[n++] = true;
+        if (builds(s, r, ranks, &ignored)) break;
     }
+    for (int at = n - 2; at >= 0 && n > best; at--) {
+        ranks[at] = false;
+        if (builds(s, r, ranks, &ignored))
+            n--;
+        else
+            ranks[at] = true;
+    }
+    return n == best && builds(s, r, ranks, &ignored);
 }
 
-static int add(struct sweep *s, const struct ranking_of *r, int64_t k, struct planned *out, struct err *e) {
+/* keep[] of the dataset's fields. */
+static void keep_fields(const struct sweep *s, const struct planned *p, bool *keep) {
+    const struct ranking_of *r = p->ranking;
+    const struct sweep_model *m = &s->model[r->model];
+    for (int d = 0; d < s->ds->n_fields; d++)
+        for (int at = 0; at < r->n; at++)
+            keep[d] |= p->kept[at] && !strcmp(s->ds->field[d].name, m->features.feature[r->order[at]].name);
+}
+
+static int add(struct sweep *s, struct planned *p, struct err *e) {
+    const struct ranking_of *r = p->ranking;
     struct subset *subset = arena_alloc(&s->arena, sizeof *subset);
     bool *keep = arena_alloc(&s->arena, (size_t)s->ds->n_fields + 1);
     char name[64];
-    snprintf(name, sizeof name, "%s-%" PRId64, selectors[r->selector]->name, k);
+    snprintf(name, sizeof name, "%s-%" PRId64, selectors[r->selector]->name, p->k);
     if (!subset || !keep || !(subset->name = arena_strdup(&s->arena, name)))
         return err_nomem(e, sizeof *subset);
-    choose(s, r, k, keep);
-    *out = (struct planned){r, k, s->n_models};
+    keep_fields(s, p, keep);
+    p->model = s->n_models;
     return sweep_add(s, s->model[r->model].variant, subset, keep, e);
 }
 
 static void put_line(FILE *out, const struct sweep *s, const struct planned *p) {
     const struct sweep_model *m = &s->model[p->model], *all = &s->model[p->ranking->model];
-    struct str fields = STR_INIT;
+    struct str fields = STR_INIT, required = STR_INIT;
     struct csv_line l = {.f = out};
-    for (int64_t at = 0; at < p->k && at < p->ranking->n; at++)
-        str_addf(&fields, "%s%s", at ? " " : "", all->features.feature[p->ranking->order[at]].name);
+    for (int at = 0; at < p->ranking->n; at++) {
+        const char *name = all->features.feature[p->ranking->order[at]].name;
+        if (p->kept[at]) str_addf(&fields, "%s%s", fields.len ? " " : "", name);
+        if (p->kept[at] && at >= p->k) str_addf(&required, "%s%s", required.len ? " " : "", name);
+    }
     csv_text(&l, m->variant->id);
     csv_text(&l, selectors[p->ranking->selector]->name);
     csv_int(&l, p->k);
@@ -64,7 +91,9 @@ static void put_line(FILE *out, const struct sweep *s, const struct planned *p) 
     csv_text(&l, m->same_as < 0 ? m->subset->name : s->model[m->same_as].subset->name);
     csv_int(&l, m->features.n);
     csv_text(&l, fields.p ? fields.p : "");
+    csv_text(&l, required.p ? required.p : "");
     csv_end(&l);
+    str_release(&required);
     str_release(&fields);
 }
 
@@ -87,13 +116,16 @@ static int add_all(struct sweep *s, const struct rankings *r, struct err *e) {
     for (int i = 0; i < r->n; i++)
         for (int k = 0; k < top_k->n; k++) {
             struct err why = ERR_INIT;
-            if (!fits(s, &r->v[i], top_k->v[k], &why)) {
+            p[n] = (struct planned){.ranking = &r->v[i], .k = top_k->v[k]};
+            p[n].kept = arena_alloc(&s->arena, (size_t)r->v[i].n + 1);
+            if (!p[n].kept) return err_nomem(e, 0);
+            if (!choose(s, &r->v[i], top_k->v[k], p[n].kept, &why)) {
                 progress_note("select: %s by %s has no model with %" PRId64 " fields: %s",
                               s->model[r->v[i].model].variant->id, selectors[r->v[i].selector]->name,
                               top_k->v[k], why.msg);
                 continue;
             }
-            TRY(add(s, &r->v[i], top_k->v[k], &p[n++], e));
+            TRY(add(s, &p[n++], e));
             same += s->model[p[n - 1].model].same_as >= 0;
         }
     if (same)

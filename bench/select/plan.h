@@ -1,5 +1,5 @@
 /* plan.h: the models that `select` asks for, added to the sweep: for each variant, selector and K the K most important
- * fields, as the feature subset <selector>-<K>; and subsets.csv, which says what they are.
+ * fields that it can be built of, as the feature subset <selector>-<K>; and subsets.csv, which says what they are.
  *
  *     TRY(select_models(&sweep, pool, &costs, e));      ranks (importance.h), then sweep_add(); nothing is trained twice
  */

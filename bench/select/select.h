@@ -3,7 +3,7 @@
  *     select:
  *       rank_by: [se, permutation, fscd]        how fields are ranked
  *       top_k: [2, 4, 8, 16]                    how many of them are kept
- *       variant: [cold]                         default: every variant that is no two-tower
+ *       variant: [cold]                         default: every variant without `select: false`
  *       from: all                               the feature subset chosen from; default: the first
  *       subject_to: {p99_ms: "<= 10"}           budget.h
  *       fscd: {strength: 2}                     a selector's own options
@@ -25,6 +25,7 @@
 #include <jansson.h>
 
 struct experiment;
+struct teacher;
 struct experiment_variant;
 
 enum rank_by_cost { RANK_BY_NO_COST, RANK_BY_KEPT, RANK_BY_MEASURED };
@@ -34,7 +35,9 @@ struct rank_task {
     const struct experiment_variant *variant;
     const struct features *features; /* all that are chosen from */
     uint64_t seed;
-    const char *weights; /* .safetensors of the trained model of all fields, this seed */
+    const struct objective *objective; /* what models of the variant are trained for, and so the selector's */
+    const struct teacher *teacher;     /* of the model of all fields with this seed; NULL: none */
+    const char *weights;               /* .safetensors of the trained model of all fields, this seed */
     const double *
         cost; /* [features->n] measured marginal cost of serving, over the mean field's; NULL: not asked for */
     const void *options; /* the selector's own */
@@ -47,6 +50,9 @@ struct selector {
     const struct opt *opts; /* may hold nothing but OPT_END */
     size_t options_bytes;
     bool needs_model; /* reads `weights` */
+    bool lone_fields; /* trains models of one field, which are no two towers: no softmax loss */
+    /* Whether it has a place in the graph of a variant on these fields; NULL: in any. */
+    int (*fits)(const struct graph *g, const struct features *f, struct err *e);
     /* Which costs (kept_cost.h) it ranks by, with these options of its own. NULL: none, whatever they are. */
     enum rank_by_cost (*cost)(const void *options);
     /* importance[features->n]: higher is worth more. Depends on nothing but the task and what it points to;
@@ -59,7 +65,7 @@ extern const struct selector *const selectors[SELECTORS + 1]; /* NULL-ended */
 struct select_options {
     struct opt_ints rank_by; /* numbers in selectors[] */
     struct opt_ints top_k;
-    struct opt_names variant; /* ids; empty: every variant that is no two-tower */
+    struct opt_names variant; /* ids; empty: every variant without `select: false` */
     char from[OPT_TEXT_MAX];
     int64_t seeds;
     struct budget_options subject_to;
@@ -71,7 +77,11 @@ extern const struct opt select_opts[];
 void select_read(struct experiment *x, struct problems *p);
 /* What can be known of it before the data is prepared; needs the variants and subsets. */
 void select_check(struct experiment *x, struct problems *p);
-json_t *select_json(const struct select_options *o); /* new reference or NULL */
+/* Whether each selector has a place in the variant; `used`: the fields that it chooses from. */
+void select_check_model(const struct experiment *x, const struct experiment_variant *v,
+                        const struct features *used, struct problems *p);
+/* New reference or NULL. Its "variant" names the ids that fields are chosen for, also where that is the default. */
+json_t *select_json(const struct experiment *x);
 /* Whether `select` asks for models (ranks and K); a budget alone does not. */
 bool select_wanted(const struct select_options *o);
 /* Whether it is about that variant. */

@@ -19,11 +19,15 @@ static const struct variant variant_single = {.name = "single",
 
 static int rank(const struct rank_task *t, double *importance, struct err *e) {
     struct train_options train = t->variant->train;
+    struct objective objective = *t->objective;
+    struct rank_task task = *t;
+    objective.distill.feature = 0; /* there is no hidden layer */
+    task.objective = &objective;
     train.monitor = MONITOR_AUC; /* a user's own field has no GAUC: it is the same in all the user's rows */
     for (int i = 0; i < t->features->n; i++) {
         struct trained m;
         const struct features one = {.n = 1, .feature = &t->features->feature[i]};
-        int rc = learn_with(t, &train, &variant_single, t->variant->options, &one, &m, e);
+        int rc = learn_with(&task, &train, &variant_single, t->variant->options, &one, &m, e);
         double auc = m.quality[SPLIT_VALID].auc;
         trained_release(&m);
         if (rc) return rc;
@@ -33,5 +37,8 @@ static int rank(const struct rank_task *t, double *importance, struct err *e) {
     return 0;
 }
 
-const struct selector selector_single = {
-    .name = "single", .help = "validation AUC of a model of that field alone", .opts = opts, .rank = rank};
+const struct selector selector_single = {.name = "single",
+                                         .help = "validation AUC of a model of that field alone",
+                                         .opts = opts,
+                                         .lone_fields = true,
+                                         .rank = rank};

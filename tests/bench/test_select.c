@@ -133,6 +133,199 @@ Test(select, fscd_prefers_the_cheaper_of_two_equally_useful_fields) {
     cr_expect_lt(fabs(alike), priced / 2, "at the same cost they are alike: %s", t);
 }
 
+/* ---- every variant, every loss ---- */
+
+static size_t count_files(const char *sub) {
+    char command[200], text[32] = "";
+    snprintf(command, sizeof command, "ls %s/%s | wc -l", s.dir, sub);
+    FILE *f = popen(command, "r");
+    cr_assert(f && fgets(text, sizeof text, f));
+    pclose(f);
+    return (size_t)atol(text);
+}
+
+/* Cell `key` of the chosen point of the largest number of candidates. */
+static const char *chosen(const char *out, const char *key) {
+    char name[128];
+    snprintf(name, sizeof name, "%s/chosen.json", out);
+    json_error_t why;
+    json_t *j = json_loads(scratch_read(&s, name), 0, &why);
+    cr_assert(j, "%s", why.text);
+    const json_t *point = json_object_get(json_array_get(json_object_get(j, "choices"), 0), "chosen");
+    const json_t *v = json_object_get(point, key);
+    char text[64] = "";
+    if (json_is_string(v)) snprintf(text, sizeof text, "%s", json_string_value(v));
+    if (json_is_number(v)) snprintf(text, sizeof text, "%.9g", json_number_value(v));
+    json_decref(j);
+    return arena_strdup(&s.arena, text);
+}
+
+static bool has_word(const char *list, const char *word) {
+    size_t n = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)); at += n)
+        if ((at == list || at[-1] == ' ') && (at[n] == ' ' || !at[n])) return true;
+    return false;
+}
+
+static bool has_side(const char *list, const char *const *fields, int n) {
+    for (int i = 0; i < n; i++)
+        if (has_word(list, fields[i])) return true;
+    return false;
+}
+
+/* What of a subset is there for the model's sake alone: not among the K best. */
+static void assert_subset(const char *subsets, const char *importance_table, const char *variant,
+                          const char *selector, int k) {
+    static const char *const user[] = {"u0", "u1", "nu0", "nu1", "recent"}, *const item[] = {"i0", "i1",
+                                                                                             "ni0", "ni1"};
+    char key[128], rank[160];
+    snprintf(key, sizeof key, "variant=%s,selector=%s,k=%d", variant, selector, k);
+    const char *fields = cell(&s, subsets, key, "fields"), *required = cell(&s, subsets, key, "required");
+    cr_expect_eq(atoi(cell(&s, subsets, key, "n_fields")), k, "%s", key);
+    if (strcmp(variant, "cold") != 0 && strcmp(variant, "mlp") != 0 && strcmp(variant, "dcn") != 0)
+        cr_expect(has_side(fields, user, 5) && has_side(fields, item, 4), "%s: %s", key, fields);
+    if (!strcmp(variant, "din"))
+        cr_expect(has_word(fields, "recent") && has_word(fields, "i0"), "%s: %s", key, fields);
+    if (!strcmp(variant, "dat"))
+        cr_expect(has_word(fields, "u0") && has_word(fields, "i0"), "%s: %s", key, fields);
+    for (int i = 0; i < 9; i++) {
+        const char *field = i < 5 ? user[i] : item[i - 5];
+        snprintf(rank, sizeof rank, "variant=%s,selector=%s,seed=mean,field=%s", variant, selector, field);
+        bool late = atoi(cell(&s, importance_table, rank, "rank")) > k;
+        cr_expect_eq(has_word(required, field), late && has_word(fields, field), "%s: %s of %s", key, field,
+                     fields);
+    }
+}
+
+Test(select, every_variant_gets_the_best_fields_that_it_can_be_built_of) {
+    static const char *const variants[] = {"dssm", "senet", "parallel", "dat", "inttower",
+                                           "mlp",  "dcn",   "din",      "cold"};
+    static const char *const by[] = {"se", "permutation", "fscd", "single", "random"};
+    write_planted(
+        all_columns, "  derive:\n    recent: {kind: recent, of: i0, n: 5}\n",
+        "variants:\n  - dssm: {dim: 4, hidden: [8]}\n  - senet: {dim: 4, hidden: [8]}\n"
+        "  - parallel: {dim: 4, hidden: [8], d: 4, cin: [2]}\n"
+        "  - dat: {dim: 4, hidden: [8], user_id: u0, item_id: i0}\n"
+        "  - inttower: {dim: 4, hidden: [8], heads: 2, head_dim: 4}\n  - mlp: {dim: 4, hidden: [8]}\n"
+        "  - dcn: {dim: 4, hidden: [8]}\n  - din: {dim: 4, hidden: [8], attention: 4}\n"
+        "  - cold: {dim: 4, hidden: [8]}\ntrain: {batch: 512, epochs: 1, rows: 2000}\n"
+        "measure: {candidates: []}\n"
+        "select: {rank_by: [se, permutation, fscd, single, random], top_k: [2, 5], permutation: {shuffles: "
+        "1}}\n");
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir), 0);
+    const char *subsets = scratch_read(&s, "out/subsets.csv"),
+               *ranks = scratch_read(&s, "out/importance.csv"), *effect = scratch_read(&s, "out/effect.csv");
+    for (int v = 0; v < 9; v++)
+        for (int i = 0; i < 5; i++) {
+            assert_subset(subsets, ranks, variants[v], by[i], 2);
+            assert_subset(subsets, ranks, variants[v], by[i], 5);
+            char key[128];
+            snprintf(key, sizeof key, "variant=%s,features=%s-5,split=test", variants[v], by[i]);
+            cr_expect_str_eq(cell(&s, effect, key, "status"), "ok", "%s", key);
+        }
+}
+
+Test(select, every_variant_precision_and_number_of_candidates_has_its_points_and_the_choice_names_them) {
+    write_planted(all_columns, "",
+                  "variants:\n  - dssm: {dim: 4, hidden: [8]}\n  - mlp: {dim: 4, hidden: [16]}\n"
+                  "train: {batch: 256, epochs: 1, rows: 4000}\n"
+                  "measure: {candidates: [20, 50], precision: [fp32, bf16], requests: 60, min_seconds: 0, "
+                  "recall_requests: 0}\n"
+                  "select: {rank_by: [single, random], top_k: [4, 6], subject_to: {n_features: 6}}\n");
+    struct ran r = prerank(&s, "run %s/x.yaml --out %s/out", s.dir, s.dir);
+    assert_status(r, 0);
+    const char *points = scratch_read(&s, "out/tradeoff.csv");
+    for (int k = 0; k < 16; k++) {
+        char key[128];
+        snprintf(key, sizeof key, "variant=%s,features=%s-%d,precision=%s,candidates=%d",
+                 k & 1 ? "mlp" : "dssm", k & 2 ? "single" : "random", 6, k & 4 ? "fp32" : "bf16",
+                 k & 8 ? 20 : 50);
+        cr_expect_gt(atof(cell(&s, points, key, "p50_us")), 0, "%s", key);
+    }
+    const char *precision = chosen("out", "precision"), *report = scratch_read(&s, "out/report.html");
+    cr_expect(!strcmp(precision, "fp32") || !strcmp(precision, "bf16"), "the choice names its precision: %s",
+              precision);
+    cr_expect(strstr(r.out, precision) && strstr(r.out, "50 candidates, within") &&
+                  strstr(r.out, "20 candidates, within"),
+              "%s", r.out);
+    cr_expect(strstr(report, "GAUC of dssm against the number of fields") &&
+                  strstr(report, "GAUC of mlp against the number of fields") &&
+                  scratch_has(&s, "out/plots/selection-k-mlp.svg"),
+              "a picture of each variant");
+}
+
+Test(select, fields_of_two_towers_are_told_from_noise_on_both_sides) {
+    write_planted(
+        all_columns, "",
+        "variants:\n  - dssm: {dim: 8, hidden: [16, 8]}\n"
+        "train: {batch: 128, epochs: 6, learning_rate: 0.004, patience: 0}\nmeasure: {candidates: []}\n"
+        "select: {rank_by: [se, permutation, fscd, lasso], top_k: [1, 4]}\n");
+    struct ran r = prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir);
+    assert_status(r, 0);
+    const char *subsets = scratch_read(&s, "out/subsets.csv"), *t = scratch_read(&s, "out/importance.csv");
+    static const char *const by[] = {"se", "permutation", "fscd", "lasso"};
+    for (int i = 0; i < 4; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "selector=%s,k=4", by[i]);
+        const char *fields = cell(&s, subsets, key, "fields");
+        for (int k = 0; k < 4; k++) cr_expect(has_word(fields, planted[k]), "%s: %s\n%s", by[i], fields, t);
+    }
+    cr_expect(strstr(r.err, "has no model with 1 fields") && !strstr(subsets, ",1,"), "%s", r.err);
+}
+
+/* Importances of `selector` with the variants' list and settings `text`. */
+static char *importances(const char *out, const char *variants, const char *selector) {
+    char rest[800];
+    snprintf(rest, sizeof rest,
+             "variants:\n%strain: {batch: 256, epochs: 2, rows: 6000}\nmeasure: {candidates: []}\n"
+             "select: {rank_by: [%s], top_k: [4], fscd: {cost: equal}}\n",
+             variants, selector);
+    write_planted(all_columns, "", rest);
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/%s --no-report", s.dir, s.dir, out), 0);
+    return without_columns(&s, scratch_read(&s, strcat(strcpy((char[64]){0}, out), "/importance.csv")),
+                           "seconds,request_us,ns_per_candidate");
+}
+
+Test(select, selectors_train_by_the_losses_of_the_variant) {
+    static const char
+        bce[] = "  - dssm: {dim: 4, hidden: [8]}\n",
+        in_batch[] = "  - dssm: {dim: 4, hidden: [8], loss: in_batch}\n",
+        mixed[] = "  - dssm: {dim: 4, hidden: [8], loss: {kind: mixed, negatives: 2, hard_negatives: 1}}\n";
+    static const char *const by[] = {"se", "fscd", "lasso", "permutation"};
+    for (int i = 0; i < 4; i++) {
+        char out[3][32];
+        for (int k = 0; k < 3; k++) snprintf(out[k], sizeof out[k], "%s%d", by[i], k);
+        char *a = importances(out[0], bce, by[i]), *b = importances(out[1], in_batch, by[i]),
+             *c = importances(out[2], mixed, by[i]);
+        cr_expect(strcmp(a, b) != 0 && strcmp(b, c) != 0, "%s does not look at the loss: %s", by[i], a);
+    }
+    struct ran r = prerank(&s, "check %s/x.yaml --set select.rank_by=[random,single]", s.dir);
+    assert_status(r, 2);
+    cr_expect(strstr(r.err, "select: `single` trains models of one field") &&
+                  strstr(r.err, "dssm is trained by a softmax"),
+              "%s", r.err);
+}
+
+Test(select, selectors_and_the_models_that_follow_learn_from_one_teacher) {
+    static const char plain[] =
+        "  - cold: {dim: 4, hidden: [8]}\n  - mlp: {dim: 4, hidden: [16], select: false}\n",
+                      taught[] = "  - cold: {dim: 4, hidden: [8], distill: {teacher: mlp, feature: 0.1}}\n"
+                                 "  - mlp: {dim: 4, hidden: [16], select: false}\n";
+    static const char *const by[] = {"se", "fscd", "lasso", "single"};
+    for (int i = 0; i < 4; i++) {
+        char out[2][32], name[64];
+        for (int k = 0; k < 2; k++) snprintf(out[k], sizeof out[k], "%s%d", by[i], k);
+        cr_expect_str_neq(importances(out[1], taught, by[i]), importances(out[0], plain, by[i]), "%s", by[i]);
+        snprintf(name, sizeof name, "%s/effect.csv", out[1]);
+        const char *effect = scratch_read(&s, name);
+        size_t taught_by = 0;
+        for (const char *at = effect; (at = strstr(at, "\nmlp,")); at++) taught_by++;
+        cr_expect_eq(taught_by, 2, "the teacher has one run, of two splits: %s", effect);
+        snprintf(name, sizeof name, "%s/teachers", out[1]);
+        cr_expect_eq(count_files(name), 2, "and says once what it thinks");
+    }
+}
+
 /* ---- costs that are kept ---- */
 
 static void write_priced(void) {
@@ -245,7 +438,7 @@ Test(select, kept_costs_that_are_not_what_was_written_are_not_believed) {
     cr_expect(strstr(r.err, "costs of fields are not taken from there") && strstr(r.err, "measured now"),
               "%s", r.err);
     scratch_write(&s, name, good);
-    r = run_priced("d", "");
+    run_priced("d", "");
     cr_expect(ranks_alike("a", "d"), "they are whole again");
     /* Requests of another size, or a model of other options, have costs of their own, not these. */
     run_priced("e", "--set measure.candidates=[30] --set measure.requests=20 --set measure.min_seconds=0");
@@ -257,20 +450,11 @@ Test(select, kept_costs_that_are_not_what_was_written_are_not_believed) {
 
 /* ---- the sweep ---- */
 
-static const char small[] =
-    "variants:\n  - cold: {dim: 4, hidden: [8]}\n  - dssm: {dim: 4, hidden: [8]}\nseeds: [1, 2]\n"
-    "train: {batch: 256, epochs: 2}\n"
-    "measure: {candidates: [20, 50], requests: 400, min_seconds: 0}\n"
-    "select: {rank_by: [permutation, single, random], top_k: [1, 2, 3, 7, 8]}\n";
-
-static size_t count_files(const char *sub) {
-    char command[200], text[32] = "";
-    snprintf(command, sizeof command, "ls %s/out/%s | wc -l", s.dir, sub);
-    FILE *f = popen(command, "r");
-    cr_assert(f && fgets(text, sizeof text, f));
-    pclose(f);
-    return (size_t)atol(text);
-}
+static const char small[] = "variants:\n  - cold: {dim: 4, hidden: [8]}\n  - dssm: {dim: 4, hidden: [8], "
+                            "select: false}\nseeds: [1, 2]\n"
+                            "train: {batch: 256, epochs: 2}\n"
+                            "measure: {candidates: [20, 50], requests: 400, min_seconds: 0}\n"
+                            "select: {rank_by: [permutation, single, random], top_k: [1, 2, 3, 7, 8]}\n";
 
 /* Distinct sets of fields in subsets.csv that are not all fields. */
 static size_t distinct_subsets(const char *subsets) {
@@ -307,7 +491,8 @@ Test(select, every_name_has_its_rows_and_nothing_is_trained_twice) {
                      cell(&s, effect, "variant=cold,features=all,seed=1,split=test", "gauc"));
     size_t distinct = distinct_subsets(subsets);
     cr_expect_lt(distinct, 12, "some of the 12 sets must be the same");
-    cr_expect_eq(count_files("runs"), 2 * (2 + distinct), "two seeds of two variants, and of each set once");
+    cr_expect_eq(count_files("out/runs"), 2 * (2 + distinct),
+                 "two seeds of two variants, and of each set once");
     cr_expect_eq(count_lines(effect) - 1, 2 * 2 * (2 + 15), "a row for every name, seed and split");
 }
 
@@ -359,22 +544,6 @@ Test(select, resumes_in_every_stage_to_the_same_files) {
 }
 
 /* ---- the pick ---- */
-
-/* Cell `key` of the chosen point of the largest number of candidates. */
-static const char *chosen(const char *out, const char *key) {
-    char name[128];
-    snprintf(name, sizeof name, "%s/chosen.json", out);
-    json_error_t why;
-    json_t *j = json_loads(scratch_read(&s, name), 0, &why);
-    cr_assert(j, "%s", why.text);
-    const json_t *point = json_object_get(json_array_get(json_object_get(j, "choices"), 0), "chosen");
-    const json_t *v = json_object_get(point, key);
-    char text[64] = "";
-    if (json_is_string(v)) snprintf(text, sizeof text, "%s", json_string_value(v));
-    if (json_is_number(v)) snprintf(text, sizeof text, "%.9g", json_number_value(v));
-    json_decref(j);
-    return arena_strdup(&s.arena, text);
-}
 
 /* Turns the label of every test row around, in the dataset itself. */
 static void flip_test_labels(void) {
@@ -446,17 +615,18 @@ Test(select, another_budget_chooses_again_and_one_that_nobody_fits_is_exit_3) {
 Test(select, mistakes_have_a_position) {
     write_planted(all_columns, "",
                   "variants: [dssm, cold]\n"
-                  "select:\n  rank_by: [se, permutaton]\n  top_k: [2]\n  variant: [dssm]\n  form: all\n"
+                  "select:\n  rank_by: [se, permutaton]\n  top_k: [2]\n  variant: [dsm]\n  form: all\n"
                   "  subject_to: {p99_ms: \"<= ten\", qsp: 3}\n  fscd: {strength: -1}\n");
     struct ran r = prerank(&s, "check %s/x.yaml", s.dir);
     assert_status(r, 2);
-    static const char *const want[] = {":22:17: select: each member of `rank_by`",
-                                       "did you mean \"permutation\"?",
-                                       ":24:13: select: `dssm` is a two-tower",
-                                       ":25:3: select: unknown key `form`, did you mean \"from\"?",
-                                       "`p99_ms` is \"<= ten\"; write a comparison",
-                                       ":26:34: select.subject_to: unknown key `qsp`",
-                                       ":27:20: select.fscd: `strength` must be between"};
+    static const char *const want[] = {
+        ":22:17: select: each member of `rank_by`",
+        "did you mean \"permutation\"?",
+        ":24:13: select: no variant of the experiment is called `dsm`, did you mean \"dssm\"?",
+        ":25:3: select: unknown key `form`, did you mean \"from\"?",
+        "`p99_ms` is \"<= ten\"; write a comparison",
+        ":26:34: select.subject_to: unknown key `qsp`",
+        ":27:20: select.fscd: `strength` must be between"};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         cr_expect(strstr(r.err, want[i]), "%s\n%s", want[i], r.err);
 }
