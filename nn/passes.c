@@ -150,11 +150,21 @@ static int part_linear(struct rewrite *w, const struct layer *l, const struct le
 }
 
 /* The activation of a bag's mean is not the mean of activations: such a leaf stays a product. */
-static bool fits_table(const struct rewrite *w, const struct layer *l, const struct leaf *leaf) {
+static bool becomes_table(const struct rewrite *w, const struct layer *l, const struct leaf *leaf) {
     const struct node *n = w->g->node[leaf->node];
     if (n->op != &op_embedding || w->g->param[n->param[0]]->kind != PARAM_TABLE) return false;
-    if (leaf->act != ACT_NONE && w->g->node[n->in[0]]->type == VALUE_BAG) return false;
-    return w->g->param[n->param[0]]->rows * l->units * sizeof(float) <= w->o->table_bytes;
+    const struct param *e = w->g->param[n->param[0]];
+    const struct node *ids = w->g->node[n->in[0]];
+    struct pass_table t = {.layer = l->name,
+                           .column = ids->name,
+                           .rows = e->rows,
+                           .dim = e->cols,
+                           .units = l->units,
+                           .act = leaf->act,
+                           .bag = ids->type == VALUE_BAG,
+                           .fits = e->rows * l->units * sizeof(float) <= w->o->table_bytes};
+    if (t.bag && t.act != ACT_NONE) return false;
+    return w->o->choose ? w->o->choose(w->o->ctx, &t) : t.fits;
 }
 
 /* Table of partial products: row v = W[:, leaf] act(E[v]). */
@@ -189,7 +199,7 @@ static int split_layer(struct rewrite *w, const struct layer *l, const struct le
         int n = 0;
         for (int k = 0; k < n_leaves; k++) {
             if ((w->g->node[leaf[k].node]->side & 3) != side) continue;
-            if (side == SIDE_PAIR && fits_table(w, l, &leaf[k])) {
+            if (side == SIDE_PAIR && becomes_table(w, l, &leaf[k])) {
                 if (product_table(w, l, &leaf[k], &lookup[n_lookups++])) return -1;
             } else
                 pick[n++] = k;

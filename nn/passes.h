@@ -5,7 +5,8 @@
  *   split     act(concat(u.., i.., p..) W^T + b) becomes act(U(u..) + I(i..) + P(p..) + b): one linear a side
  *   fuse      (with split) an LR over a product of a user and an item vector becomes one inner product, its
  * weights on the user's tables    an embedding of the pair side followed by its slice of such a linear
- * becomes a table of partial products (vocab x units), as long as the table takes at most `table_bytes`
+ * becomes a table of partial products (vocab x units), as long as the table takes at most `table_bytes`, or where
+ * `choose` says so
  *
  *     struct graph s;
  *     TRY(pass_serving(&g, &(struct pass_options){.split = true, .bn_fold = true, .table_bytes = 8 << 20},
@@ -16,9 +17,18 @@
 #define PRERANK_NN_PASSES_H
 #include "nn/graph.h"
 
+struct pass_table { /* what may become a table of partial products */
+    const char *layer, *column;
+    size_t rows, dim, units; /* of the embedding; of the layer */
+    enum act act;            /* on the embedding */
+    bool bag;
+    bool fits; /* into table_bytes */
+};
 struct pass_options {
     bool bn_fold, split;
-    size_t table_bytes; /* 0: no tables */
+    size_t table_bytes;                                        /* 0: no tables */
+    bool (*choose)(void *ctx, const struct pass_table *table); /* NULL: all that fit */
+    void *ctx;
 };
 int pass_serving(const struct graph *g, const struct pass_options *o, struct graph *out, struct err *e);
 

@@ -70,35 +70,15 @@ static int make_worker(struct scorer *s, struct worker *w, struct err *e) {
 
 /* ---- the item stage ---- */
 
-static void add_graph(struct str *text, const struct graph *g) {
-    for (int i = 0; i < g->n_nodes; i++) {
-        const struct node *n = g->node[i];
-        str_addf(text, "%s %d:", n->op->name, n->width);
-        for (int k = 0; k < n->n_in; k++) str_addf(text, " %d", n->in[k]);
-        for (int k = 0; k < 4; k++) str_addf(text, " %d %.17g", n->attr_i[k], n->attr_f[k]);
-        for (int k = 0; k < n->n_attr; k++) str_addf(text, " %d", n->attr_list[k]);
-        if (n->input >= 0) str_addf(text, " %s", g->column[n->input].name);
-        for (int k = 0; k < n->n_params; k++) {
-            const struct param *p = g->param[n->param[k]];
-            if (p->value) str_add(text, hash_bytes(p->value, p->rows * p->cols * sizeof *p->value).hex);
-        }
-        str_add(text, "\n");
-    }
-}
-
-/* Of all three programs, because a user's vector is only good for the records that were trained with it, and of the form
- * of the records: another precision or int8 scale is another version. */
+/* Of the model, because a user's vector is only good for the records that were trained with it, and of the form of the
+ * records: another precision or int8 scale is another version. */
 static int make_version(struct scorer *s, struct err *e) {
-    const struct graph *program[] = {&s->cut.user, &s->cut.item, &s->cut.pair};
     struct str text = STR_INIT;
-    for (int k = 0; k < 3; k++) add_graph(&text, program[k]);
-    str_addf(&text, "%s %zu %zu", precision_names[s->form.precision], s->form.width, s->form.pad);
+    str_addf(&text, "%s %s %zu %zu", s->model, precision_names[s->form.precision], s->form.width,
+             s->form.pad);
     if (s->form.scale) str_add(&text, hash_bytes(s->form.scale, s->form.width * sizeof *s->form.scale).hex);
     int rc = text.failed ? err_nomem(e, text.len) : 0;
-    if (!rc) {
-        memcpy(s->version, hash_bytes(text.p, text.len).hex, 16);
-        s->version[16] = '\0';
-    }
+    if (!rc) snprintf(s->version, sizeof s->version, "%.16s", hash_bytes(text.p, text.len).hex);
     str_release(&text);
     return rc;
 }
@@ -237,8 +217,7 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
     s->pool = pool;
     s->n_workers = pool_threads(pool);
     graph_init(&s->serving);
-    int rc = pass_serving(g, &o->passes, &s->serving, e);
-    if (!rc) rc = graph_cut(&s->serving, &s->cut, e);
+    int rc = scorer_programs(s, g, e);
     if (!rc) rc = make_user(s, e);
     if (!rc) rc = make_pair_columns(s, e);
     if (!rc && s->cut.n_item) bind_records(s, NULL, s->data.n_items);
@@ -326,6 +305,7 @@ static void release_model(struct scorer *s) {
     mem_free(s->pair_column);
     mem_free(s->pair_at);
     mem_free(s->user_at);
+    mem_free(s->choice);
 }
 
 void scorer_free_workers(struct scorer *s) {
@@ -586,6 +566,11 @@ size_t scorer_missing(const struct scorer *s) { return s->missing; }
 const char *scorer_version(const struct scorer *s) { return s->version; }
 
 const char *const *scorer_pair_columns(const struct scorer *s) { return s->pair_column; }
+
+const struct table_choice *scorer_tables(const struct scorer *s, size_t *n) {
+    *n = s->n_choices;
+    return s->choice;
+}
 
 /* ---- two towers ---- */
 

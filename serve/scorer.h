@@ -24,6 +24,7 @@
 #include "nn/graph.h"
 #include "nn/passes.h"
 #include "serve/store.h"
+#include "serve/tables.h"
 
 struct serving_data {
     void *self;
@@ -75,8 +76,12 @@ struct scorer_options {
     enum precision precision;
     enum isa isa;                       /* no more than these instructions; ISA_BEST: whatever there is */
     const struct scorer_sample *sample; /* int8: rows that the activations' scales are taken from */
-    const struct scorer
-        *scales; /* int8: or all scales are those of this scorer of the same model, over other items */
+    const struct scorer *
+        scales; /* int8: or all scales are those of this scorer of the same model, over other items; and its tables */
+    /* Which pair fields become tables of partial products. TABLES_AUTO: those that are faster as tables, by measured
+     * times (serve/tables.h); the ids are drawn as in `sample`. */
+    enum tables tables;
+    struct table_times *table_times; /* NULL: measured, and forgotten */
     /* Where item records lie; default memory. `readers` is the scorer's to set. The item stage fills it, or,
      * with `attach`, the records are taken as another scorer of the same model has published them, in the same precision.
      * For int8 the item stage runs all the same, to find the scales, unless they come by `scales`. */
@@ -119,12 +124,14 @@ size_t scorer_top(const float *score, size_t n, size_t k, uint32_t *order);
 /* Candidates of the last request whose record the store does not have: their score is -INFINITY, so that they
  * come last. */
 size_t scorer_missing(const struct scorer *s);
-/* 64 bits as hex digits, over everything that item records and the reading of them depend on in the model:
- * its parameters and the passes, the precision and int8's scales. */
 uint64_t scorer_user_hits(const struct scorer *s); /* requests so far that found their user in the cache */
+/* 64 bits as hex digits, over everything that item records and the reading of them depend on in the model:
+ * its parameters and the passes, the precision and int8's scales; which pair fields are tables only by those. */
 const char *scorer_version(const struct scorer *s);
 /* Names of the pair-side columns that a request needs (NULL-ended). */
 const char *const *scorer_pair_columns(const struct scorer *s);
+/* The pair fields that could be tables of partial products, and which of them are. */
+const struct table_choice *scorer_tables(const struct scorer *s, size_t *n);
 /* A two-tower model as vectors: logit = scale * <user vector, item vector> + bias, scale > 0. An error when the
  * pair stage is anything else. */
 struct scorer_towers {

@@ -61,13 +61,17 @@ static bool whole_record(const struct scorer *s, const struct chain *c) {
     return whole;
 }
 
+bool scorer_chain(const struct scorer *s, struct chain *c) {
+    const char *why;
+    if (!s->o.fuse || !chain_find(&s->cut.pair, c, &why)) return false;
+    if (c->towers && s->o.precision == PRECISION_FP32) return false; /* one inner product: nothing to fuse */
+    return whole_record(s, c);
+}
+
 int scorer_fuse(struct scorer *s, struct err *e) {
     struct chain c;
-    const char *why;
     enum precision p = s->o.precision;
-    bool fits = s->o.fuse && chain_find(&s->cut.pair, &c, &why);
-    if (fits && c.towers && p == PRECISION_FP32) fits = false; /* one inner product: nothing to fuse */
-    fits = fits && whole_record(s, &c);
+    bool fits = scorer_chain(s, &c);
     s->form = (struct row_form){PRECISION_FP32, (size_t)s->cut.item_width, (size_t)s->cut.item_width, NULL};
     s->block = s->o.block ? s->o.block : fits ? FUSED_BLOCK : BLOCK;
     if (!fits) return p == PRECISION_FP32 ? 0 : scorer_lower(s, p, e);

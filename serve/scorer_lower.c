@@ -7,7 +7,7 @@
 
 /* ---- the sample ---- */
 
-static const uint32_t *sample_column(const struct scorer_sample *t, const char *name) {
+const uint32_t *scorer_sample_column(const struct scorer_sample *t, const char *name) {
     for (int k = 0; k < t->n_pair; k++)
         if (!strcmp(t->pair[k], name)) return t->pair_ids[k];
     return NULL;
@@ -18,7 +18,7 @@ static int check_sample(const struct scorer *s, const uint32_t **column, struct 
     if (!t || !t->n)
         return err_set(e, ERR_INPUT, "int8 takes a sample of training rows for the scales of activations");
     for (int k = 0; k < s->n_pair; k++)
-        if (!(column[k] = sample_column(t, s->pair_column[k])))
+        if (!(column[k] = scorer_sample_column(t, s->pair_column[k])))
             return err_set(e, ERR_INPUT, "the sample has no column `%s`", s->pair_column[k]);
     for (size_t i = 0; i < t->n; i++)
         if (t->item[i] >= s->data.n_items)

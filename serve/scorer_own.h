@@ -31,6 +31,10 @@ struct scorer {
     const struct scorer *of; /* shares that one's model; NULL: it owns everything */
     struct store *store;     /* NULL: no item records */
     char version[STORE_VERSION_MAX];
+    char model[STORE_VERSION_MAX]; /* of the version: what the programs are, whichever tables there are */
+    struct table_choice *choice;   /* [n_choices] */
+    size_t n_choices, room_choices;
+    bool no_room;         /* for one more of them */
     struct row_form form; /* of item records */
     float *table;  /* [n_items][item_width]: all of them as floats, for int8's scales while it is made */
     bool fetch;    /* records come from the store by request; otherwise the pair stage reads its table */
@@ -68,9 +72,15 @@ struct scorer {
     struct err err;
 };
 
+/* scorer_tables.c. The serving graph and its three programs, with the tables that the options ask for; the version. */
+int scorer_programs(struct scorer *s, const struct graph *g, struct err *e);
+/* Does the pair program run by the fused engine? */
+bool scorer_chain(const struct scorer *s, struct chain *c);
+
 /* The table of records in the pair program; NULL: there is none. */
 const struct param *scorer_records(const struct scorer *s);
 int scorer_user_stage(struct scorer *s, uint32_t user, uint64_t moment, struct err *e);
+const uint32_t *scorer_sample_column(const struct scorer_sample *t, const char *name); /* NULL: it has none */
 /* The ids of a pair column for candidates [first, first + n) of the request under way. */
 int scorer_pair_values(struct scorer *s, const char *name, size_t first, size_t n, uint32_t *ids,
                        struct err *e);

@@ -29,7 +29,7 @@
 
 #define FIELD(name, side, vocab)                                                                             \
     { name, side, VALUE_ID, vocab, NULL, 1 }
-static const struct feature fields[FIELDS] = {
+static const struct feature standard[FIELDS] = {
     FIELD("user_id", SIDE_USER, 100000),   FIELD("user_city", SIDE_USER, 1000),
     FIELD("user_model", SIDE_USER, 500),   FIELD("user_segment", SIDE_USER, 200),
     FIELD("user_age", SIDE_USER, 100),     FIELD("user_level", SIDE_USER, 50),
@@ -43,6 +43,9 @@ static const struct feature fields[FIELDS] = {
 
 struct score {
     int64_t threads, candidates, block, fuse;
+    int64_t vocab, uniform, tables_mib; /* of the last pair field */
+    struct feature fields[FIELDS];
+    const char *tables;
     enum isa used;
     double product_gflops;                /* of one thread, in the precision */
     const char *precision, *isa, *hidden; /* names; layers as "256,128,64" */
@@ -74,12 +77,18 @@ static int draw_items(const struct score *s, struct rng *r, uint32_t *items, str
     return 0;
 }
 
+static uint32_t draw_pair(const struct score *s, size_t p, struct rng *r) {
+    uint32_t vocab = s->fields[FIELDS - PAIRS + p].vocab;
+    if (p + 1 == PAIRS && s->uniform) return 1 + (uint32_t)rng_below(r, vocab - 1);
+    return perf_zipf(rng_uniform(r), vocab);
+}
+
 static int make_requests(struct score *s, struct err *e) {
     size_t n = (size_t)s->candidates;
     for (int f = 0; f < FIELDS - PAIRS; f++) {
         if (!(s->column[f] = mem_alloc(ENTITIES * sizeof(uint32_t))))
             return err_nomem(e, ENTITIES * sizeof(uint32_t));
-        for (uint32_t i = 0; i < ENTITIES; i++) s->column[f][i] = perf_field_id(&fields[f], i);
+        for (uint32_t i = 0; i < ENTITIES; i++) s->column[f][i] = perf_field_id(&s->fields[f], i);
     }
     s->items = mem_alloc(REQUESTS * n * sizeof *s->items);
     s->pair = mem_alloc(REQUESTS * PAIRS * n * sizeof *s->pair);
@@ -92,9 +101,7 @@ static int make_requests(struct score *s, struct err *e) {
         s->user[k] = perf_zipf(rng_uniform(&r), ENTITIES);
         TRY(draw_items(s, &r, s->items + k * n, e));
         for (size_t p = 0; p < PAIRS; p++)
-            for (size_t i = 0; i < n; i++)
-                s->pair[(k * PAIRS + p) * n + i] =
-                    perf_zipf(rng_uniform(&r), fields[FIELDS - PAIRS + p].vocab);
+            for (size_t i = 0; i < n; i++) s->pair[(k * PAIRS + p) * n + i] = draw_pair(s, p, &r);
     }
     return 0;
 }
@@ -111,7 +118,7 @@ static uint32_t *plain_ids(const struct score *s, struct err *e) {
                 if (f >= FIELDS - PAIRS)
                     *to = s->pair[(k * PAIRS + f - (FIELDS - PAIRS)) * n + i];
                 else
-                    *to = s->column[f][fields[f].side == SIDE_USER ? s->user[k] : s->items[k * n + i]];
+                    *to = s->column[f][s->fields[f].side == SIDE_USER ? s->user[k] : s->items[k * n + i]];
             }
     return ids;
 }
@@ -132,7 +139,7 @@ static int write_inputs(const struct score *s, const char *dir, struct err *e) {
     char path[1024];
     TRY(file_join(path, sizeof path, dir, "weights.safetensors", e));
     TRY(checkpoint_save(&s->graph, path, NULL, e));
-    return perf_write_model(dir, &(struct features){FIELDS, fields},
+    return perf_write_model(dir, &(struct features){FIELDS, s->fields},
                             json_pack("{s:i, s:o, s:I, s:i}", "dim", 16, "hidden", hidden_json(s),
                                       "candidates", (json_int_t)s->candidates, "requests", REQUESTS),
                             e);
@@ -142,7 +149,7 @@ static int write_inputs(const struct score *s, const char *dir, struct err *e) {
 
 static int find_field(const char *name, side_t side, struct err *e) {
     for (int f = 0; f < FIELDS; f++)
-        if (fields[f].side == side && !strcmp(fields[f].name, name)) return f;
+        if (standard[f].side == side && !strcmp(standard[f].name, name)) return f;
     err_set(e, ERR_INPUT, "no field \"%s\"", name);
     return -1;
 }
@@ -188,7 +195,7 @@ static int make_model(struct score *s, struct err *e) {
     void *options = arena_alloc(&a, v->options_bytes);
     graph_init(&s->graph);
     int rc = options ? read_options(s, v, options, &a, e) : err_nomem(e, v->options_bytes);
-    if (!rc) rc = variant_build(v, options, &(struct features){FIELDS, fields}, &s->graph, e);
+    if (!rc) rc = variant_build(v, options, &(struct features){FIELDS, s->fields}, &s->graph, e);
     arena_release(&a);
     TRY(rc);
     return graph_alloc_params(&s->graph, 1, e);
@@ -205,13 +212,12 @@ struct sample {
     uint32_t user[SAMPLE], item[SAMPLE], pair[PAIRS][SAMPLE];
 };
 
-static void draw_sample(struct sample *t) {
+static void draw_sample(const struct score *s, struct sample *t) {
     struct rng r = rng_init(1, rng_stream("perf_score sample"));
     for (size_t i = 0; i < SAMPLE; i++) {
         t->user[i] = i % 16 ? t->user[i - 1] : perf_zipf(rng_uniform(&r), ENTITIES);
         t->item[i] = perf_zipf(rng_uniform(&r), ENTITIES);
-        for (size_t p = 0; p < PAIRS; p++)
-            t->pair[p][i] = perf_zipf(rng_uniform(&r), fields[FIELDS - PAIRS + p].vocab);
+        for (size_t p = 0; p < PAIRS; p++) t->pair[p][i] = draw_pair(s, p, &r);
     }
 }
 
@@ -219,14 +225,17 @@ static int create_scorer(struct score *s, struct sample *t, struct err *e) {
     struct scorer_options o = scorer_defaults();
     const char *name[PAIRS];
     const uint32_t *ids[PAIRS];
-    int precision, isa;
+    int precision, isa, tables;
     TRY(named(precision_names, s->precision, "--precision", &precision, e));
     TRY(named(isa_names, s->isa, "--isa", &isa, e));
-    draw_sample(t);
-    for (size_t p = 0; p < PAIRS; p++) name[p] = fields[FIELDS - PAIRS + p].name, ids[p] = t->pair[p];
+    TRY(named(tables_names, s->tables, "--tables", &tables, e));
+    draw_sample(s, t);
+    for (size_t p = 0; p < PAIRS; p++) name[p] = standard[FIELDS - PAIRS + p].name, ids[p] = t->pair[p];
     struct scorer_sample sample = {SAMPLE, t->user, t->item, PAIRS, name, ids};
     o.precision = (enum precision)precision;
     o.isa = (enum isa)isa;
+    o.tables = (enum tables)tables;
+    o.passes.table_bytes = (size_t)s->tables_mib << 20;
     TRY(fused_peak(o.precision, o.isa, &s->used, &s->product_gflops, e));
     o.sample = &sample;
     o.fuse = s->fuse;
@@ -302,10 +311,24 @@ static json_t *work(const struct score *s) {
                      s->product_gflops * (double)s->threads);
 }
 
+/* The last pair field: what it is, and what was measured. */
+static json_t *last_table(const struct score *s) {
+    size_t n;
+    const struct table_choice *c = scorer_tables(s->scorer, &n);
+    for (; n && strcmp(c->field, standard[FIELDS - 1].name) != 0; n--) c++;
+    if (!n) return json_object();
+    json_t *j = json_pack("{s:b}", "table", c->table);
+    if (c->table_ns > 0)
+        json_object_update_new(j,
+                               json_pack("{s:f, s:f}", "table_ns", c->table_ns, "product_ns", c->product_ns));
+    return j;
+}
+
 static json_t *ready(const struct score *s) {
-    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "ready", 1, "name", "prerank", "precision",
-                     s->precision, "isa", isa_names[s->used], "threads", (json_int_t)s->threads, "block",
-                     (json_int_t)s->block, "candidates", (json_int_t)s->candidates, "work", work(s));
+    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "ready", 1, "name", "prerank",
+                     "precision", s->precision, "isa", isa_names[s->used], "threads", (json_int_t)s->threads,
+                     "block", (json_int_t)s->block, "candidates", (json_int_t)s->candidates, "work", work(s),
+                     "last_pair_field", last_table(s));
 }
 
 static void release(struct score *s) {
@@ -321,6 +344,9 @@ int main(int argc, char **argv) {
     struct score s = {.threads = 2,
                       .candidates = 2000,
                       .fuse = 1,
+                      .vocab = standard[FIELDS - 1].vocab,
+                      .tables_mib = 64,
+                      .tables = "all",
                       .precision = "fp32",
                       .isa = "best",
                       .hidden = "256,128,64"};
@@ -334,6 +360,11 @@ int main(int argc, char **argv) {
         {"fuse", "1: the fused engine, 0: op by op (1)", &s.fuse, NULL},
         {"precision", "fp32, bf16, fp16 or int8 (fp32)", NULL, &s.precision},
         {"isa", "instructions: best, portable, avx2, avx512, dot or amx (best)", NULL, &s.isa},
+        {"tables", "which pair fields are tables of partial products: all, auto or none (all)", NULL,
+         &s.tables},
+        {"tables-mib", "largest such table (64)", &s.tables_mib, NULL},
+        {"vocab", "ids of the last pair field (1000)", &s.vocab, NULL},
+        {"uniform", "1: that field's ids are uniform, 0: log-uniform (0)", &s.uniform, NULL},
         {"hidden", "units of the hidden layers (256,128,64)", NULL, &s.hidden},
         {"requests", "no protocol: score so many requests (for a profiler), then end", &requests, NULL},
         {"scores", "write the scores of all requests to this file", NULL, &scores},
@@ -342,6 +373,9 @@ int main(int argc, char **argv) {
     gemm_single_threaded();
     if (!rc && (!s.candidates || s.candidates > ENTITIES / 4))
         rc = err_set(&e, ERR_INPUT, "--candidates must be 1 .. %d", ENTITIES / 4);
+    if (!rc && (s.vocab < 2 || s.vocab > 1 << 28)) rc = err_set(&e, ERR_INPUT, "--vocab must be 2 .. 2^28");
+    memcpy(s.fields, standard, sizeof s.fields);
+    s.fields[FIELDS - 1].vocab = (uint32_t)s.vocab;
     if (!rc) rc = pool_create((int)s.threads, &s.pool, &e);
     if (!rc) rc = make_requests(&s, &e);
     if (!rc) rc = make_model(&s, &e);

@@ -1,22 +1,51 @@
 #include "nn/fused/chain.h"
 #include "nn/op.h"
 
+/* One part of what the first layer multiplies for each candidate: the embedding of an id, perhaps with an activation. */
+static bool read_product(const struct graph *g, int i, const float *weight, struct chain *c) {
+    struct chain_product p = {.act = ACT_NONE, .weight = weight};
+    const struct node *n = g->node[i];
+    if (n->op == &op_act) {
+        p.act = (enum act)n->attr_i[0];
+        n = g->node[n->in[0]];
+    }
+    if (n->op != &op_embedding || c->n_products == CHAIN_PRODUCTS) return false;
+    p.column = g->node[n->in[0]]->input;
+    p.table = g->param[n->param[0]];
+    if (g->column[p.column].type != VALUE_ID) return false;
+    c->product[c->n_products++] = p;
+    return true;
+}
+
+/* x W over some embeddings side by side, as `split` in nn/passes.c leaves it; false: node i is something else. */
+static bool read_products(const struct graph *g, int i, struct chain *c) {
+    const struct node *n = g->node[i];
+    if (n->op != &op_linear || n->attr_i[0] != ACT_NONE || n->attr_i[1] || !n->attr_i[3]) return false;
+    const float *weight = g->param[n->param[0]]->value;
+    const struct node *x = g->node[n->in[0]];
+    if (x->op != &op_concat) return read_product(g, n->in[0], weight, c);
+    for (int k = 0; k < x->n_in; k++) {
+        if (!read_product(g, x->in[k], weight, c)) return false;
+        weight += (size_t)g->node[x->in[k]]->width * c->width;
+    }
+    return true;
+}
+
 static bool read_sum(const struct graph *g, const struct node *n, struct chain *c, const char **why) {
     int n_x = n->attr_i[0], lookups = n->n_in - n_x;
     *c = (struct chain){.width = (size_t)n->width, .act = (enum act)n->attr_i[1]};
     if (n->attr_i[2]) c->bias = g->param[n->param[lookups]]->value;
-    if (n_x > CHAIN_USERS || lookups > CHAIN_LOOKUPS || lookups < 1) {
-        *why = "its first layer adds up too many values, or no rows of tables";
+    if (n_x > CHAIN_USERS || lookups > CHAIN_LOOKUPS) {
+        *why = "its first layer adds up too many values";
         return false;
     }
     for (int k = 0; k < n_x; k++) {
-        if (g->node[n->in[k]]->op != &op_external) {
-            *why =
-                "a pair field's table of partial products is larger than its limit, so that its first layer "
-                "multiplies per candidate";
+        if (g->node[n->in[k]]->op == &op_external) {
+            c->user[c->n_users++] = n->in[k];
+        } else if (!read_products(g, n->in[k], c)) {
+            *why = "its first layer multiplies something else than embeddings of single ids per candidate";
             return false;
         }
-        c->user[c->n_users++] = n->in[k];
     }
     for (int k = 0; k < lookups; k++) {
         int column = g->node[n->in[n_x + k]]->input;
@@ -26,7 +55,8 @@ static bool read_sum(const struct graph *g, const struct node *n, struct chain *
         }
         c->lookup[c->n_lookups++] = (struct chain_lookup){column, g->param[n->param[k]], n->attr_list[2 * k]};
     }
-    return true;
+    *why = "its first layer adds up no rows of tables";
+    return lookups + c->n_products > 0;
 }
 
 struct chain_layer chain_layer_of(const struct graph *g, const struct node *n) {
@@ -59,7 +89,7 @@ static bool find_towers(const struct graph *g, struct chain *c) {
     const struct node *user = g->node[in[!first]], *item = g->node[in[first]];
     if (user->op != &op_external || item->op != &op_lookup_sum || !read_sum(g, item, c, &ignored))
         return false;
-    if (c->n_users || c->bias || c->act != ACT_NONE) return false;
+    if (c->n_users || c->n_products || c->bias || c->act != ACT_NONE) return false;
     c->towers = true;
     c->scale = (float)scale;
     c->user[c->n_users++] = in[!first];

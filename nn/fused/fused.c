@@ -5,9 +5,11 @@
 #include <string.h>
 
 struct fused_work {
-    uint32_t *row[2];  /* [FUSED_GROUP][most_words]: rows before and after a product */
-    float *value;      /* [FUSED_GROUP][most_words]: sums, as floats or whole numbers */
-    const char **line; /* of a group's table rows */
+    uint32_t *row[2];   /* [FUSED_GROUP][most_words]: rows before and after a product */
+    float *value;       /* [FUSED_GROUP][most_words]: sums, as floats or whole numbers */
+    float *base;        /* [FUSED_GROUP][width_pad]: with products of embeddings */
+    uint32_t *embedded; /* [FUSED_GROUP][words of the embeddings, and FUSED_K] */
+    const char **line;  /* of a group's table rows */
 };
 
 int fused_work_create(const struct fused *f, struct fused_work **out, struct err *e) {
@@ -19,7 +21,9 @@ int fused_work_create(const struct fused *f, struct fused_work **out, struct err
     w->row[1] = mem_calloc(words, sizeof(uint32_t));
     w->value = mem_calloc(words, sizeof(float));
     w->line = mem_calloc(FUSED_GROUP * f->lines + 1, sizeof *w->line);
-    if (!w->line || !w->row[0] || !w->row[1] || !w->value) {
+    w->base = mem_calloc(FUSED_GROUP * f->width_pad, sizeof(float));
+    w->embedded = mem_calloc(FUSED_GROUP * (f->embedded.words + FUSED_K), sizeof *w->embedded);
+    if (!w->line || !w->embedded || !w->row[0] || !w->row[1] || !w->value || !w->base) {
         fused_work_free(w);
         return err_nomem(e, words * sizeof(float));
     }
@@ -32,7 +36,9 @@ void fused_work_free(struct fused_work *w) {
     mem_free(w->row[0]);
     mem_free(w->row[1]);
     mem_free(w->value);
+    mem_free(w->base);
     mem_free(w->line);
+    mem_free(w->embedded);
     mem_free(w);
 }
 
@@ -69,20 +75,16 @@ struct group { /* candidates [first, first + n), and those whose rows are to be 
     struct fused_ranges *ranges;
 };
 
-static const void *table_of(const struct group *g, const struct fused_lookup *l) {
-    return l->records ? g->in->records : l->row;
-}
-
 /* The lines of the table rows of candidates [first, first + n) are put on the list. Small tables are in the cache anyway. */
 static void list_rows(struct group *g, size_t first, size_t n) {
     const struct fused *f = g->f;
     const char **line = g->w->line;
-    size_t bytes = f->width * (f->precision == PRECISION_FP32 ? 4 : f->precision == PRECISION_INT8 ? 1 : 2);
     for (size_t r = first; r < first + n; r++)
         for (int k = 0; k < f->n_asked; k++) {
-            const struct fused_lookup *l = &f->lookup[f->asked[k]];
-            const char *p = (const char *)table_of(g, l) + g->in->ids[l->column][r] * l->stride;
-            for (size_t b = 0; b < bytes; b += 64) *line++ = p + b;
+            const struct fused_asked *a = &f->asked[k];
+            const char *p =
+                (const char *)(a->records ? g->in->records : a->row) + g->in->ids[a->column][r] * a->stride;
+            for (const char *at = p - (uintptr_t)p % 64; at < p + a->bytes; at += 64) *line++ = at;
         }
     g->ask = (struct fused_ask){g->w->line, (size_t)(line - g->w->line)};
 }
@@ -91,16 +93,53 @@ static void ask_rest(struct group *g) {
     for (; g->ask.n; g->ask.n--) __builtin_prefetch(*g->ask.line++, 0, 2);
 }
 
+/* The embeddings' rows side by side. */
+static void gather_embeddings(struct group *g) {
+    const struct fused *f = g->f;
+    size_t ld = f->embedded.words + FUSED_K;
+    for (int k = 0; k < f->n_products; k++) {
+        const struct fused_product *p = &f->product[k];
+        const uint32_t *ids = g->in->ids[p->column] + g->first;
+        for (size_t r = 0; r < g->n; r++)
+            memcpy(g->w->embedded + r * ld + p->at, (const char *)p->row + ids[r] * p->stride, p->stride);
+    }
+}
+
+/* base + the embeddings' products, a row a candidate. */
+static void multiply_embeddings(struct group *g, bool scaled) {
+    const struct fused *f = g->f;
+    const struct fused_layer *l = &f->embedded;
+    struct mat to = {g->w->base, f->width_pad}, base = {(float *)g->in->base, 0};
+    size_t ld = l->words + FUSED_K;
+    const uint32_t *x = g->w->embedded;
+    gather_embeddings(g);
+    for (size_t p = 0; p < l->n_pad; p += 32) {
+        const uint32_t *w = l->weight + p * l->words;
+        if (f->embedded_bf16)
+            f->k.mul_bf16(g->n, l->words, x, ld, w, to.p + p, to.ld, &g->ask);
+        else
+            f->k.mul_f32(g->n, l->words, (const float *)(const void *)x, ld, (const float *)(const void *)w,
+                         base.p + p, false, to.p + p, to.ld, &g->ask);
+    }
+    if (f->embedded_bf16) vec_copy(g->n, f->width, to, base, 1, true);
+    for (size_t r = 0; r < g->n && scaled; r++) scaled_base(f, to.p + r * to.ld, to.p + r * to.ld);
+}
+
 static struct fused_sum sum_of(struct group *g, bool scaled) {
     const struct fused *f = g->f;
     struct fused_sum s = {.width = f->precision == PRECISION_FP32 ? f->width : f->width_pad};
     for (int k = 0; k < f->n_lookups; k++) {
         const struct fused_lookup *l = &f->lookup[k];
-        s.table[s.terms] = table_of(g, l);
+        s.table[s.terms] = l->records ? g->in->records : l->row;
         s.stride[s.terms] = l->stride;
         s.ids[s.terms++] = g->in->ids[l->column] + g->first;
     }
     s.base = g->in->base + (scaled ? f->width_pad : 0);
+    if (f->n_products) {
+        multiply_embeddings(g, scaled);
+        s.base = g->w->base;
+        s.base_ld = f->width_pad;
+    }
     return s;
 }
 

@@ -1,5 +1,5 @@
 /* fused.h: runs the pair stage of a chain (chain.h) in one go: for each group of candidates, table rows are added up
- * straight into the layout that the first product reads, product follows product with bias and activation between them,
+ * (to the products of those embeddings that are no tables of partial products) straight into the layout that the first product reads, product follows product with bias and activation between them,
  * and the last layer is a dot product. Nothing but ids, table rows and weights comes from beyond the second-level
  * cache; the rows of the next group are asked for while the products of this one run.
  *
@@ -10,7 +10,9 @@
  *   int8  table rows with a scale for each column, weights for each unit, activations for each column. The activations'
  *         scales come from `ranges`, seen by fused_observe() on training rows. Products by AMX, VNNI or plain C:
  *         the same whole numbers everywhere.
- * The last layer, one dot product, is taken in float from the sums before it.
+ * The last layer, one dot product, is taken in float from the sums before it. Embeddings are multiplied in bf16 when the
+ * precision is bf16 or int8 and the processor multiplies bf16, otherwise in floats.
+ * A table without values (param.value NULL) is made up of zeros: for timing.
  *
  *     struct fused *f;
  *     TRY(fused_create(&chain, &(struct fused_options){.precision = PRECISION_BF16}, &f, e));   packs what it needs

@@ -1,5 +1,6 @@
 /* Making a plan: tables, weights and scales in the precision and the layout that the kernels read. */
 #include "nn/fused/fused_plan.h"
+#include "nn/vec.h"
 #include <math.h>
 #include <string.h>
 
@@ -29,6 +30,14 @@ static const float *table_row(const struct chain_lookup *l, size_t row) {
     return l->table->value + row * l->table->cols + (size_t)l->offset;
 }
 
+/* Zeros. Of a table without values they are written, so that they lie in memory of their own. */
+static void *make_rows(const struct param *table, size_t stride) {
+    void *rows = mem_calloc(table->rows, stride);
+    if (rows && !table->value)
+        for (size_t at = 0; at < table->rows * stride; at += 64) *((volatile char *)rows + at) = 0;
+    return rows;
+}
+
 static int make_lookup(struct fused *f, const struct chain_lookup *l, const struct param *records,
                        struct err *e) {
     struct fused_lookup *to = &f->lookup[f->n_lookups++];
@@ -37,15 +46,15 @@ static int make_lookup(struct fused *f, const struct chain_lookup *l, const stru
                                 .records = l->table == records,
                                 .table_rows = l->table->rows};
     if (to->records) return 0;
-    if (f->precision == PRECISION_FP32) {
+    if (f->precision == PRECISION_FP32 && l->table->value) {
         to->row = l->table->value + l->offset;
         to->stride = l->table->cols * sizeof(float);
         return 0;
     }
-    if (!(to->own = mem_calloc(l->table->rows, to->stride))) return err_nomem(e, l->table->rows * to->stride);
-    for (size_t r = 0; r < l->table->rows; r++)
+    if (!(to->row = to->own = make_rows(l->table, to->stride)))
+        return err_nomem(e, l->table->rows * to->stride);
+    for (size_t r = 0; r < l->table->rows && l->table->value; r++)
         row_pack(&f->form, table_row(l, r), (char *)to->own + r * to->stride);
-    to->row = to->own;
     return 0;
 }
 
@@ -53,7 +62,7 @@ static int make_lookup(struct fused *f, const struct chain_lookup *l, const stru
 static void scale_of_sum(struct fused *f, const struct chain *c) {
     float *most = f->sum_scale;
     for (int k = 0; k < c->n_lookups; k++)
-        for (size_t r = 0; r < c->lookup[k].table->rows; r++)
+        for (size_t r = 0; r < c->lookup[k].table->rows && c->lookup[k].table->value; r++)
             row_widen(f->width, table_row(&c->lookup[k], r), most);
     for (size_t i = 0; i < f->width; i++) most[i] /= 127;
 }
@@ -113,6 +122,80 @@ void fused_byte_scale(const float *most, size_t n, enum act act, float *inv, flo
         zero[c] = fused_signed(act) ? 128 : 0;
     }
 }
+
+/* ---- embeddings that are multiplied ---- */
+
+static void pack_pairs(const float *x, size_t n, uint32_t *out) {
+    for (size_t k = 0; k < n; k++) out[k / 2] |= bf16_round(x[k]) << 16 * (k % 2);
+}
+
+static void pack_embedding(const struct fused *f, const struct chain_product *p, size_t row, float *x,
+                           void *out) {
+    size_t n = p->table->cols;
+    memcpy(x, p->table->value + row * n, n * sizeof *x);
+    vec_bias_act(1, n, (struct mat){x, n}, NULL, p->act);
+    if (f->embedded_bf16) {
+        pack_pairs(x, n, out);
+        return;
+    }
+    for (size_t k = 0; k < n; k++) ((float *)out)[k] = rounded(f->precision, x[k]);
+}
+
+/* Its rows as words, and its weights as rows of the layer. */
+static int make_product(struct fused *f, const struct chain_product *p, float *x, struct err *e) {
+    struct fused_product *to = &f->product[f->n_products++];
+    size_t n = p->table->cols;
+    *to = (struct fused_product){.column = p->column, .table_rows = p->table->rows, .at = f->embedded.k};
+    to->words = f->embedded_bf16 ? (n + 1) / 2 : n;
+    to->stride = to->words * sizeof(uint32_t);
+    f->embedded.k += to->words;
+    if (f->precision == PRECISION_FP32 && p->act == ACT_NONE && p->table->value) {
+        to->row = p->table->value;
+        return 0;
+    }
+    if (!(to->row = to->own = make_rows(p->table, to->stride)))
+        return err_nomem(e, p->table->rows * to->stride);
+    for (size_t r = 0; r < p->table->rows && p->table->value; r++)
+        pack_embedding(f, p, r, x, (char *)to->own + r * to->stride);
+    return 0;
+}
+
+static void pack_embedded(const struct fused *f, const struct chain_product *p,
+                          const struct fused_product *to) {
+    const struct fused_layer *l = &f->embedded;
+    for (size_t k = 0; k < p->table->cols; k++)
+        for (size_t n = 0; n < f->width; n++) {
+            float x = p->weight[k * f->width + n];
+            uint32_t *w =
+                &l->weight[(n / 16 * l->words + to->at + (f->embedded_bf16 ? k / 2 : k)) * 16 + n % 16];
+            if (f->embedded_bf16) {
+                *w |= bf16_round(x) << 16 * (k % 2);
+            } else {
+                x = rounded(f->precision, x);
+                memcpy(w, &x, sizeof x);
+            }
+        }
+}
+
+static int make_products(struct fused *f, const struct chain *c, struct err *e) {
+    struct fused_layer *l = &f->embedded;
+    size_t most = 1;
+    f->embedded_bf16 = f->in != IN_F32 && f->k.mul_bf16;
+    for (int k = 0; k < c->n_products; k++)
+        most = c->product[k].table->cols > most ? c->product[k].table->cols : most;
+    float *x = arena_alloc(&f->arena, most * sizeof *x);
+    if (!x) return err_nomem(e, most * sizeof *x);
+    for (int k = 0; k < c->n_products; k++) TRY(make_product(f, &c->product[k], x, e));
+    l->n = f->width;
+    l->n_pad = pad(f->width, 32);
+    l->words = f->embedded_bf16 ? pad(l->k, FUSED_K) : l->k;
+    l->weight = arena_alloc(&f->arena, (l->n_pad * l->words + 1) * sizeof *l->weight);
+    if (!l->weight) return err_nomem(e, l->n_pad * l->words * sizeof *l->weight);
+    for (int k = 0; k < c->n_products; k++) pack_embedded(f, &c->product[k], &f->product[k]);
+    return 0;
+}
+
+/* ---- layers ---- */
 
 static float *floats(struct fused *f, size_t n) { return arena_alloc(&f->arena, n * sizeof(float)); }
 
@@ -186,13 +269,23 @@ static int make_layers(struct fused *f, const struct chain *c, const struct fuse
 /* Tables up to this size are left to the second-level cache. */
 enum { TABLE_IN_CACHE = 1 << 20 };
 
-static void ask_for(struct fused *f) {
-    size_t row = f->width * (f->precision == PRECISION_FP32 ? 4 : f->precision == PRECISION_INT8 ? 1 : 2);
+static void ask_for(struct fused *f, size_t rows, struct fused_asked a) {
+    if (rows * a.stride <= TABLE_IN_CACHE) return;
+    f->asked[f->n_asked++] = a;
+    f->lines += a.bytes / 64 + 2; /* the row may begin anywhere in a line */
+}
+
+static void ask_for_rows(struct fused *f) {
+    size_t bytes = f->width * (f->precision == PRECISION_FP32 ? 4 : f->precision == PRECISION_INT8 ? 1 : 2);
     for (int k = 0; k < f->n_lookups; k++) {
         const struct fused_lookup *l = &f->lookup[k];
-        if (l->table_rows * l->stride <= TABLE_IN_CACHE) continue;
-        f->asked[f->n_asked++] = k;
-        f->lines += (row + 63) / 64;
+        struct fused_asked a = {l->column, l->records, l->row, l->stride, bytes};
+        ask_for(f, l->table_rows, a);
+    }
+    for (int k = 0; k < f->n_products; k++) {
+        const struct fused_product *p = &f->product[k];
+        struct fused_asked a = {p->column, false, p->row, p->stride, p->stride};
+        ask_for(f, p->table_rows, a);
     }
 }
 
@@ -217,7 +310,8 @@ static int make_sum(struct fused *f, const struct chain *c, const struct fused_o
     f->form = (struct row_form){f->precision, f->width,
                                 f->precision == PRECISION_FP32 ? f->width : f->width_pad, f->sum_scale};
     for (int k = 0; k < c->n_lookups; k++) TRY(make_lookup(f, &c->lookup[k], o->records, e));
-    ask_for(f);
+    TRY(make_products(f, c, e));
+    ask_for_rows(f);
     return 0;
 }
 
@@ -256,6 +350,7 @@ int fused_create(const struct chain *c, const struct fused_options *o, struct fu
 void fused_free(struct fused *f) {
     if (!f) return;
     for (int k = 0; k < f->n_lookups; k++) mem_free(f->lookup[k].own);
+    for (int k = 0; k < f->n_products; k++) mem_free(f->product[k].own);
     arena_release(&f->arena);
     mem_free(f);
 }
@@ -267,6 +362,9 @@ struct fused_bytes fused_bytes(const struct fused *f) {
         b.per_candidate += (double)(row_bytes(&f->form) + sizeof(uint32_t));
         if (l->own) b.tables += (double)(l->stride * l->table_rows);
     }
+    for (int k = 0; k < f->n_products; k++)
+        b.per_candidate += (double)(f->product[k].stride + sizeof(uint32_t));
+    b.weights = (double)(f->embedded.k * f->embedded.n * sizeof(uint32_t));
     for (int i = 0; i < f->n_layers; i++) {
         const struct fused_layer *l = &f->layer[i];
         b.weights +=

@@ -16,6 +16,21 @@ struct fused_lookup {
     void *own; /* packed rows; the graph's own when NULL */
 };
 
+struct
+    fused_product { /* an embedding: its row's words are copied to word `at` of the row that is multiplied */
+    int column;
+    const void *row;
+    size_t stride, words, at, table_rows;
+    void *own; /* rows as they are multiplied; the graph's own when NULL */
+};
+
+struct fused_asked { /* rows that are asked for beforehand */
+    int column;
+    bool records; /* they come with the request */
+    const void *row;
+    size_t stride, bytes;
+};
+
 struct fused_layer {
     size_t k, n;         /* inputs, units */
     size_t words, n_pad; /* inputs in 32-bit words, padded; units padded to 32 */
@@ -37,16 +52,20 @@ struct fused {
     size_t width, width_pad;
     enum act act;
     float *bias; /* [width_pad] */
-    int n_users, n_lookups, n_layers;
+    int n_users, n_lookups, n_products, n_layers;
     bool towers; /* the last layer's weights come with the request, times `scale` */
     float scale;
-    int n_asked, asked[CHAIN_LOOKUPS]; /* lookups whose rows are asked for beforehand */
-    size_t lines;                      /* of all their rows for one candidate */
+    int n_asked;
+    struct fused_asked asked[CHAIN_LOOKUPS + CHAIN_PRODUCTS];
+    size_t lines; /* of all their rows for one candidate */
     struct fused_lookup lookup[CHAIN_LOOKUPS];
-    struct row_form form;  /* of the tables' rows */
-    float *sum_scale;      /* u8: of the tables' columns, [width_pad] */
-    float *inv, *zero;     /* u8: value -> byte, [width_pad] */
-    float *sum_pack_scale; /* u8: sum_scale * inv */
+    struct fused_product product[CHAIN_PRODUCTS];
+    struct fused_layer embedded; /* their weights, below each other */
+    bool embedded_bf16;          /* pairs of bf16, else floats */
+    struct row_form form;        /* of the tables' rows */
+    float *sum_scale;            /* u8: of the tables' columns, [width_pad] */
+    float *inv, *zero;           /* u8: value -> byte, [width_pad] */
+    float *sum_pack_scale;       /* u8: sum_scale * inv */
     struct fused_layer layer[CHAIN_LAYERS];
     float *zeros;      /* [largest n_pad or width_pad] */
     size_t most_words; /* of a row between layers */

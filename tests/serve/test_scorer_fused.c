@@ -200,6 +200,54 @@ Test(scorer_fused, lower_precisions_stay_within_their_rounding_and_do_round) {
     }
 }
 
+/* Pair fields that are no tables are multiplied for each candidate: all of them, or the big one. A product rounds once more
+ * than a table of products does. */
+Test(scorer_fused, pair_fields_without_tables_keep_to_the_same_bounds_in_every_precision) {
+    static const double most[] = {1e-5, 0.03, 0.003, 0.12}, least[] = {0, 1e-4, 1e-5, 1e-3};
+    static const size_t limits[] = {0, 2 << 10};
+    static float expect[1200], got[1200], tables[1200];
+    EACH_MODEL(m) {
+        struct graph g;
+        toy_model(models[m].variant, models[m].options, &g);
+        op_by_op(&g, 600, expect);
+        bool two_tower = variant_find(models[m].variant)->two_tower;
+        for (enum precision p = PRECISION_FP32; p <= PRECISION_INT8 && !two_tower; p++) {
+            struct scorer_options o = options(p, ISA_BEST);
+            scores(&g, &o, 2, 600, tables);
+            for (enum isa isa = ISA_PORTABLE; isa <= isa_best(); isa++)
+                for (size_t k = 0; k < 2; k++) {
+                    o.isa = isa;
+                    o.passes.table_bytes = limits[k];
+                    scores(&g, &o, 2, 600, got);
+                    double d = apart(got, expect, 1200);
+                    cr_expect(d < most[p] && d >= least[p], "%s, %s, %s, tables of %zu bytes: %g",
+                              models[m].options, precision_names[p], isa_names[isa], limits[k], d);
+                    cr_expect_neq(memcmp(got, tables, sizeof got), 0, "the tables are still there");
+                }
+        }
+        graph_release(&g);
+    }
+}
+
+Test(scorer_fused, without_tables_any_number_of_candidates_and_threads_gives_the_same_scores_to_the_bit) {
+    static const size_t counts[] = {1, 13, 15, 55, 57, 64, 65, 129, 700};
+    static float whole[3000], got[3000];
+    struct graph g;
+    toy_model("cold", "{dim: 7, hidden: [48, 33, 16], linear_log: true}", &g);
+    for (enum precision p = PRECISION_FP32; p <= PRECISION_INT8; p++) {
+        struct scorer_options o = options(p, ISA_BEST);
+        o.tables = TABLES_NONE;
+        scores(&g, &o, 1, 1500, whole);
+        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+            for (int threads = 1; threads <= 2; threads++) {
+                scores(&g, &o, threads, counts[k], got);
+                cr_expect_arr_eq(got, whole, counts[k] * sizeof *got, "%s, %zu candidates, %d threads",
+                                 precision_names[p], counts[k], threads);
+            }
+    }
+    graph_release(&g);
+}
+
 Test(scorer_fused, instructions_change_int8_scores_by_no_more_than_a_float_rounding) {
     static float expect[1200], got[1200];
     struct graph g;
