@@ -4,14 +4,24 @@
 #include <string.h>
 
 struct lowered {
-    struct table t;
-    int column[4]; /* variant, features, precision, split */
+    struct table t, subsets; /* subsets: no rows where nothing was selected */
+    int column[4];           /* variant, features, precision, split */
     double *delta;
 };
 
+/* The subset as which the point's model was trained: precision.csv has each model once. */
+static const char *trained_as(const struct lowered *l, const struct tradeoff_point *p) {
+    const struct table *t = &l->subsets;
+    for (size_t r = 0; r < t->rows; r++)
+        if (!strcmp(table_text(t, r, table_column(t, "variant")), p->variant) &&
+            !strcmp(table_text(t, r, table_column(t, "features")), p->features))
+            return table_text(t, r, table_column(t, "trained_as"));
+    return p->features;
+}
+
 /* Mean gauc_delta of the model's rows for a split; NaN without any. */
 static double mean_delta(const struct lowered *l, const struct tradeoff_point *p, const char *split) {
-    const char *want[] = {p->variant, p->features, p->precision, split};
+    const char *want[] = {p->variant, trained_as(l, p), p->precision, split};
     double sum = 0;
     size_t n = 0;
     for (size_t r = 0; r < l->t.rows; r++) {
@@ -41,15 +51,18 @@ static void apply(const struct lowered *l, struct tradeoff_point *p) {
 
 int lowered_apply(const char *dir, struct tradeoff *t, struct err *e) {
     static const char *const names[] = {"variant", "features", "precision", "split"};
-    struct lowered l;
+    struct lowered l = {.delta = NULL};
     char path[1024];
     for (size_t i = 0; i < t->n; i++) t->point[i].gauc_delta = (double)NAN;
     TRY(file_join(path, sizeof path, dir, "precision.csv", e));
     if (!file_exists(path)) return 0;
     TRY(table_load(dir, "precision.csv", &l.t, e));
-    int rc = table_numbers(&l.t, "gauc_delta", &l.delta, e);
+    int rc = file_join(path, sizeof path, dir, "subsets.csv", e);
+    if (!rc && file_exists(path)) rc = table_load(dir, "subsets.csv", &l.subsets, e);
+    if (!rc) rc = table_numbers(&l.t, "gauc_delta", &l.delta, e);
     for (int k = 0; k < 4 && !rc; k++) rc = table_need(&l.t, names[k], &l.column[k], e);
     for (size_t i = 0; i < t->n && !rc; i++) apply(&l, &t->point[i]);
     table_release(&l.t);
+    table_release(&l.subsets);
     return rc;
 }

@@ -610,6 +610,23 @@ Test(select, another_budget_chooses_again_and_one_that_nobody_fits_is_exit_3) {
     cr_expect(strstr(r.err, "unknown key `p98_ms`"), "%s", r.err);
 }
 
+Test(select, the_choice_and_every_figure_of_its_explanation_equal_pandas_and_scipy) {
+    write_planted(all_columns, "", small);
+    assert_status(prerank(&s,
+                          "run %s/x.yaml --out %s/out --set measure.precision=[fp32,int8] "
+                          "--set measure.recall_requests=0 --set select.subject_to.n_features=3",
+                          s.dir, s.dir),
+                  0);
+    char command[128];
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/bench/check_choice.py %s/out >&2", s.dir);
+    cr_expect_eq(system(command), 0, "%s", scratch_read(&s, "out/chosen.json"));
+    /* A budget that costs nothing, and one that nothing fits. */
+    assert_status(prerank(&s, "report %s/out --no-plots --set select.subject_to.n_features=100", s.dir), 0);
+    cr_expect_eq(system(command), 0, "%s", scratch_read(&s, "out/chosen.json"));
+    assert_status(prerank(&s, "report %s/out --no-plots --set select.subject_to.qps=1e12", s.dir), 3);
+    cr_expect_eq(system(command), 0, "%s", scratch_read(&s, "out/chosen.json"));
+}
+
 /* ---- options ---- */
 
 Test(select, mistakes_have_a_position) {
