@@ -192,7 +192,7 @@ void panel_line(const struct panel *p, double x0, double y0, double x1, double y
 }
 
 const char *mark_gnuplot(enum plot_mark mark) {
-    static const char *const type[] = {"7", "6", "9", "13", "5", "4"};
+    static const char *const type[] = {"7", "6", "9", "13", "5", "4", "11", "12"};
     return type[mark];
 }
 

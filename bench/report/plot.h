@@ -37,7 +37,17 @@ struct pen {
     int align;          /* -1 left, 0 centre, 1 right; of the text at x */
     bool bold;
 };
-enum plot_mark { MARK_DISC, MARK_RING, MARK_TRIANGLE, MARK_DIAMOND, MARK_SQUARE, MARK_BOX, PLOT_MARKS };
+enum plot_mark {
+    MARK_DISC,
+    MARK_RING,
+    MARK_TRIANGLE,
+    MARK_DIAMOND,
+    MARK_SQUARE,
+    MARK_BOX,
+    MARK_DOWN,
+    MARK_LOZENGE,
+    PLOT_MARKS
+};
 
 double scale_at(const struct scale *s, double v); /* 0..1 */
 double panel_px(const struct panel *p, double x);

@@ -39,12 +39,13 @@ static size_t legend(const struct study *s, const struct cascade_table *c,
         bool there = cascade_is_ranker(c, r);
         for (size_t i = 0; i < n; i++) there |= !strcmp(item[i].text, variant);
         if (!there && n < LEGEND_MAX - 1)
-            item[n++] = (struct legend_item){variant, plot_colour(series_of(s, c, r)), LEGEND_LINE};
+            item[n++] = (struct legend_item){variant, plot_colour(series_of(s, c, r)), LEGEND_LINE,
+                                             1 + (int)plot_mark_of(series_of(s, c, r))};
     }
     for (size_t r = 0; r < c->t.rows; r++)
         if (cascade_is_ranker(c, r)) {
             item[n++] =
-                (struct legend_item){"the ranker alone", plot_colour(series_of(s, c, r)), MARK_DIAMOND};
+                (struct legend_item){"the ranker alone", plot_colour(series_of(s, c, r)), MARK_DIAMOND, 0};
             break;
         }
     return n;
@@ -86,11 +87,13 @@ static void lines(const struct study *s, const struct cascade_table *c, bool cos
         size_t g = effect_find(&s->effect, cascade_text(c, r, CASCADE_VARIANT),
                                cascade_text(c, r, CASCADE_FEATURES));
         int subset = g < s->effect.groups ? s->effect.group[g].features_index : 0;
-        str_addf(out, "%s$m%zu using 1:2 with %s linecolor rgb %s", sep, n,
-                 cascade_is_ranker(c, r) ? "points pointtype 13 pointsize 1.1"
-                                         : "linespoints pointtype 7 pointsize 0.5 linewidth 1.6",
-                 plot_colour(series_of(s, c, r)));
-        if (!cascade_is_ranker(c, r)) str_addf(out, " dashtype %s", dash[subset % 4]);
+        str_addf(out, "%s$m%zu using 1:2 with ", sep, n);
+        if (cascade_is_ranker(c, r))
+            str_add(out, "points pointtype 13 pointsize 1.1");
+        else
+            str_addf(out, "linespoints pointtype %s pointsize 0.6 linewidth 1.6 dashtype %s",
+                     mark_gnuplot(plot_mark_of(series_of(s, c, r))), dash[subset % 4]);
+        str_addf(out, " linecolor rgb %s", plot_colour(series_of(s, c, r)));
     }
     str_add(out, "\n");
 }

@@ -138,7 +138,7 @@ static size_t legend_items(const struct curves *c, struct legend_item *item) {
     size_t n = 0;
     for (size_t g = 0; g < f->groups && n < LEGEND_MAX; g++) {
         if (f->group[g].variant_index != c->variant) continue;
-        item[n] = (struct legend_item){f->group[g].features, plot_colour(c->variant), kind[n > 0]};
+        item[n] = (struct legend_item){f->group[g].features, plot_colour(c->variant), kind[n > 0], 0};
         n++;
     }
     return f->subsets > 1 ? n : 0;

@@ -99,7 +99,7 @@ static void draw(const struct curves *c, struct layout *l, bool narrow) {
     static const char *const dash[] = {"solid", "(6,3)", "(2,2)", "(8,3,2,3)"};
     struct legend_item item[INDEXES_MAX];
     for (int k = 0; k < c->n; k++)
-        item[k] = (struct legend_item){c->index[k], plot_colour(k), (int)plot_mark_of(k)};
+        item[k] = (struct legend_item){c->index[k], plot_colour(k), (int)plot_mark_of(k), 0};
     l->w = narrow ? 360 : 520;
     int lines = plot_legend(NULL, item, (size_t)c->n, 4, l->w - 8, 0);
     double top = 34 + 18 * lines;

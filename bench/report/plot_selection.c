@@ -106,7 +106,7 @@ static bool draw(const struct drawn *d, struct layout *l, int narrow) {
     for (int i = 0; i < d->sel->n && n < LEGEND_MAX; i++)
         if (mine(d, i))
             item[n++] = (struct legend_item){d->sel->curve[i].selector, plot_colour(d->sel->curve[i].colour),
-                                             (int)plot_mark_of(d->sel->curve[i].colour)};
+                                             (int)plot_mark_of(d->sel->curve[i].colour), 0};
     l->w = narrow ? 360 : 960;
     int lines = plot_legend(NULL, item, n, 8, l->w - 8, 0);
     l->h = (narrow ? 300 : 420) + 18 * lines;

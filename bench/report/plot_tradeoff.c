@@ -92,6 +92,8 @@ static bool has_whiskers(const struct tradeoff_point *q) {
 }
 
 static void draw_plot(const struct curve *c, const struct panel *p) {
+    static const char *const inside[PLOT_MARKS] = {
+        [MARK_RING] = "7", [MARK_BOX] = "5", [MARK_LOZENGE] = "13"};
     str_add(p->out, "plot ");
     if (c->n_front) str_add(p->out, "$front using 1:2 with steps linewidth 1.6 linecolor rgb front, ");
     for (size_t i = 0; i < c->n; i++)
@@ -104,9 +106,9 @@ static void draw_plot(const struct curve *c, const struct panel *p) {
             str_addf(
                 p->out,
                 "$p%zu using 1:2 with points pointtype 6 pointsize 2.1 linewidth 1.4 linecolor rgb ink, ", i);
-        if (mark_of(q) == MARK_RING || mark_of(q) == MARK_BOX)
+        if (inside[mark_of(q)])
             str_addf(p->out, "$p%zu using 1:2 with points pointtype %s pointsize 1 linecolor rgb paper, ", i,
-                     mark_of(q) == MARK_RING ? "7" : "5");
+                     inside[mark_of(q)]);
         str_addf(p->out,
                  "$p%zu using 1:2 with points pointtype %s pointsize 1 linewidth 1.6 linecolor rgb %s%s", i,
                  mark_gnuplot(mark_of(q)), mark_colour(q), i + 1 < c->n ? ", " : "\n");
@@ -214,12 +216,12 @@ static size_t legend_items(const struct curve *c, struct legend_item *item) {
     size_t n = 0;
     bool chosen = false;
     for (size_t i = 0; i < c->n; i++) chosen |= c->point[i]->chosen == 1;
-    item[n++] = (struct legend_item){"Pareto front", "front", LEGEND_LINE};
-    if (chosen) item[n++] = (struct legend_item){"chosen", "ink", LEGEND_CHOSEN};
+    item[n++] = (struct legend_item){"Pareto front", "front", LEGEND_LINE, 0};
+    if (chosen) item[n++] = (struct legend_item){"chosen", "ink", LEGEND_CHOSEN, 0};
     for (int k = 0; f->subsets > 1 && marks_suffice(c) && k < f->subsets; k++)
         for (size_t g = 0; g < f->groups; g++) {
             if (f->group[g].features_index != k) continue;
-            item[n++] = (struct legend_item){f->group[g].features, "muted", (int)plot_mark_of(k)};
+            item[n++] = (struct legend_item){f->group[g].features, "muted", (int)plot_mark_of(k), 0};
             break;
         }
     return n;

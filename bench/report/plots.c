@@ -54,6 +54,7 @@ static void legend_key(const struct panel *p, const struct legend_item *item, do
         for (int i = 0; i < parts; i++)
             panel_line(p, x + i * 18.0 / parts, y, x + (i + (parts > 1 ? 0.6 : 1)) * 18.0 / parts, y,
                        item->colour, 2);
+        if (item->mark) panel_mark(p, x + 9, y, (enum plot_mark)(item->mark - 1), item->colour, 0.8);
     }
 }
 

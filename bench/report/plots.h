@@ -56,6 +56,7 @@ void layout_tip(struct layout *l, double x, double y, double radius, const char 
 struct legend_item {
     const char *text, *colour;
     int kind; /* an enum plot_mark, or one of these */
+    int mark; /* on a line: 1 + an enum plot_mark; 0: none */
 };
 enum { LEGEND_LINE = 100, LEGEND_DASH, LEGEND_BAND, LEGEND_CHOSEN };
 /* Writes the items from left to right between x0 and x1, in lines 18 apart, the first at y; returns the

@@ -101,7 +101,8 @@ static void draw_layout(const struct rungs *r, const struct study *s, double can
                        label[k]);
     for (size_t k = 0; k < n; k++) {
         model_name(r, s, first[k], name[k]);
-        item[k] = (struct legend_item){name[k], plot_colour((int)k), LEGEND_LINE};
+        item[k] =
+            (struct legend_item){name[k], plot_colour((int)k), LEGEND_LINE, 1 + (int)plot_mark_of((int)k)};
         series(r, k, first[k], p.out);
     }
     plot_legend(&p, item, n, p.left, p.right, 12);
@@ -109,7 +110,7 @@ static void draw_layout(const struct rungs *r, const struct study *s, double can
                "response time p50, log scale");
     for (size_t k = 0; k < n; k++)
         str_addf(p.out, "%s $m%zu using 1:2 with linespoints linewidth 1.6 pointtype %s linecolor rgb %s",
-                 k ? "," : "plot", k, mark_gnuplot(MARK_DISC), plot_colour((int)k));
+                 k ? "," : "plot", k, mark_gnuplot(plot_mark_of((int)k)), plot_colour((int)k));
     str_add(p.out, "\n");
 }
 

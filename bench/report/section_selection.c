@@ -86,10 +86,11 @@ static int write(const struct study *s, const struct gallery *g, struct str *out
         str_add(out, "<section id=\"selection\">\n<h2>Choosing fields</h2>\n");
         curves(&sel, g, out);
         area_table(&sel, out);
-        str_add(out,
-                "<h3>What a field is worth</h3>\n<p>Each selector on a scale of its own. Blue is the user’s "
-                "side, green "
-                "the item’s, orange what is computed for the pair. What each costs is in fields.csv.</p>\n");
+        str_add(
+            out,
+            "<h3>What a field is worth</h3>\n<p>Each selector on a scale of its own. A bar’s colour is the "
+            "field’s side, "
+            "which stands beside its name. What each costs is in fields.csv.</p>\n");
         section_figures(g, "selection-importance-", strlen("Importance of fields: "), out);
         str_add(out, "</section>\n");
     }

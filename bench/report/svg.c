@@ -52,15 +52,22 @@ static const char *mark(const char *p, struct str *out) {
         [3] = "M-1,-1h2v2h-2z",
         [4] = "M-1,-1h2v2h-2z",
         [8] = "M0,-1.33L-1.33,.67L1.33,.67z",
+        [10] = "M0,1.33L-1.33,-.67L1.33,-.67z",
+        [11] = "M0,-1.41L1.41,0L0,1.41L-1.41,0z",
         [12] = "M0,-1.41L1.41,0L0,1.41L-1.41,0z",
     };
+    static const char dot[] = "<use xlink:href='#gpDot'"; /* the middle of a whisker without a mark */
     int type;
     double x, y, size;
+    if (begins(p, dot)) {
+        p = strstr(p, "/>");
+        return p ? p + 2 : NULL;
+    }
     if (sscanf(p, "<use xlink:href='#gpPt%d' transform='translate(%lf,%lf) scale(%lf)'", &type, &x, &y,
                &size) != 4)
         return NULL;
     const char *end = strstr(p, "/>"), *c = strstr(p, "color='");
-    bool hollow = type == 3 || type == 5;
+    bool hollow = type == 3 || type == 5 || type == 11;
     if (type < 0 || type > 14 || !end || !c || c > end) return NULL;
     if (type == 5 || type == 6)
         str_addf(out, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\" ", x, y, size);

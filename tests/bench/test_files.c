@@ -23,6 +23,22 @@ static void run_small(void) {
     cr_assert_eq(r.status, 0, "%s", r.err);
 }
 
+static int python(const char *format);
+
+/* Three variants, whose lines must not differ by colour alone. */
+Test(files, series_of_a_report_can_be_told_apart_without_colours, .timeout = 120) {
+    scratch_write(&s, "three.yaml",
+                  small_experiment(&s, 3000,
+                                   "variants: [dssm: {dim: 4, hidden: [8]}, mlp: {dim: 4, hidden: [8]}, "
+                                   "cold: {dim: 4, hidden: [8]}]\ntrain: {epochs: 1}\n"
+                                   "measure: {candidates: [30], requests: 50, min_seconds: 0, ladder: true}\n"
+                                   "select: {rank_by: [single, random], top_k: [1, 2], variant: [cold]}\n"
+                                   "retrieval: {index: [Flat, \"IVF4,Flat\"]}\n"));
+    struct ran r = prerank(&s, "run %s/three.yaml --out %s/out --quiet", s.dir, s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    cr_expect_eq(python("/usr/bin/python3 tests/bench/check_report.py %s/out"), 0);
+}
+
 static int python(const char *format) {
     char command[1024];
     snprintf(command, sizeof command, format, s.dir, s.dir);
