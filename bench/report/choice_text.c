@@ -78,7 +78,9 @@ static void say_cost(const struct study *s, const struct choice *c, struct str *
         str_addf(out, " (GAUC on test %.4f). ", c->free->gauc.mean);
         return;
     }
-    str_addf(out, ": %+.4f GAUC on test, paired by user %+.4f to %+.4f; ", d->value, d->lo, d->hi);
+    str_addf(out, ": %+.4f GAUC on test, paired by user %+.4f to %+.4f", d->value, d->lo, d->hi);
+    if (!isnan(d->seeds_lo)) str_addf(out, ", over seeds %+.4f to %+.4f", d->seeds_lo, d->seeds_hi);
+    str_add(out, "; ");
     bool told = d->lo > 0 && !(d->seeds_lo <= 0);
     str_add(out, told ? "that is what the budget costs. "
                       : "so these rows do not show that the budget costs anything. ");

@@ -99,14 +99,25 @@ static void draw_curves(const struct drawn *d, const struct panel *p) {
     str_add(p->out, *sep == 'p' ? "plot NaN\n" : "\n");
 }
 
+/* A selector with the area under its curve. */
+static const char *legend_text(const struct drawn *d, const struct selection_curve *c, char out[80]) {
+    double area = d->by_time ? c->area_rt : c->area;
+    snprintf(out, 80, isnan(area) ? "%.48s" : "%.48s, area %.4f", c->selector, area);
+    return out;
+}
+
 static bool draw(const struct drawn *d, struct layout *l, int narrow) {
     struct legend_item item[LEGEND_MAX];
+    char text[LEGEND_MAX][80];
     struct ticks x, y;
     size_t n = 0;
-    for (int i = 0; i < d->sel->n && n < LEGEND_MAX; i++)
-        if (mine(d, i))
-            item[n++] = (struct legend_item){d->sel->curve[i].selector, plot_colour(d->sel->curve[i].colour),
-                                             (int)plot_mark_of(d->sel->curve[i].colour), 0};
+    for (int i = 0; i < d->sel->n && n < LEGEND_MAX; i++) {
+        const struct selection_curve *c = &d->sel->curve[i];
+        if (!mine(d, i)) continue;
+        item[n] = (struct legend_item){legend_text(d, c, text[n]), plot_colour(c->colour),
+                                       (int)plot_mark_of(c->colour), 0};
+        n++;
+    }
     l->w = narrow ? 360 : 960;
     int lines = plot_legend(NULL, item, n, 8, l->w - 8, 0);
     l->h = (narrow ? 300 : 420) + 18 * lines;
@@ -146,7 +157,9 @@ int plot_selection(const struct selection *sel, const char *variant, bool by_tim
     snprintf(title, sizeof title, "GAUC of %.60s against %s, by selector", variant,
              by_time ? "response time" : "the number of fields");
     picture_name(p, name, title);
-    str_addf(&p->text, "A curve for each selector; whiskers are 95 %% intervals over the seeds.");
+    str_addf(
+        &p->text,
+        "A curve for each selector, with the area under it; whiskers are 95 %% intervals over the seeds.");
     for (int l = 0; l < LAYOUTS; l++)
         if (!draw(&d, &p->layout[l], l == NARROW)) return 0;
     return 1;

@@ -167,7 +167,8 @@ def check_words(c, pick, free, by_test):
     if not math.isnan(pick.lo):
         want.append(f"(95 % interval {pick.lo:.4f} to {pick.hi:.4f}) on test")
     if cost:
-        want.append(f"{cost['difference']:+.4f} GAUC on test, paired by user {cost['lo']:+.4f} to {cost['hi']:+.4f}")
+        seeds = "" if cost["seeds_lo"] is None else f", over seeds {cost['seeds_lo']:+.4f} to {cost['seeds_hi']:+.4f}"
+        want.append(f"{cost['difference']:+.4f} GAUC on test, paired by user {cost['lo']:+.4f} to {cost['hi']:+.4f}{seeds}; ")
         shown = cost["lo"] > 0 and not (cost["seeds_lo"] is not None and cost["seeds_lo"] <= 0)
         want.append("that is what the budget costs" if shown else "do not show that the budget costs anything")
     elif free.name == pick.name and "within" in text:

@@ -252,6 +252,11 @@ Test(select, every_variant_precision_and_number_of_candidates_has_its_points_and
                   strstr(report, "GAUC of mlp against the number of fields") &&
                   scratch_has(&s, "out/plots/selection-k-mlp.svg"),
               "a picture of each variant");
+    char legend[64];
+    const char *areas = scratch_read(&s, "out/selection.csv");
+    snprintf(legend, sizeof legend, "single, area %.4f",
+             atof(cell(&s, areas, "variant=mlp,selector=single", "area")));
+    cr_expect(strstr(scratch_read(&s, "out/plots/selection-k-mlp.svg"), legend), "%s", legend);
 }
 
 Test(select, fields_of_two_towers_are_told_from_noise_on_both_sides) {
