@@ -1,8 +1,8 @@
 #include "data/schema.h"
+#include "data/prepare/extract.h"
 #include "data/schema_parts.h"
 #include "data/synth.h"
 #include <ctype.h>
-#include <regex.h>
 #include <string.h>
 
 static const char *const side_names[] = {"user", "item", "pair", NULL}; /* side_t - 1 */
@@ -203,18 +203,10 @@ bool schema_compare(const struct schema_condition *c, const char *text, bool *ok
 /* ---- columns ---- */
 
 static int check_extract(const struct conf *c, const char *extract, struct err *e) {
-    regex_t re;
-    int rc = regcomp(&re, extract, REG_EXTENDED);
-    if (rc == REG_ESPACE) return err_nomem(e, strlen(extract));
-    if (rc) {
-        char why[128];
-        regerror(rc, &re, why, sizeof why);
-        return conf_err(c, e, "`extract`: \"%s\" is no POSIX extended regex: %s", extract, why);
-    }
-    size_t groups = re.re_nsub;
-    regfree(&re);
-    return groups ? 0
-                  : conf_err(c, e, "`extract`: \"%s\" has no group; put ( ) around what is wanted", extract);
+    struct extract x;
+    TRY(extract_open(&x, extract, c, e));
+    extract_close(&x);
+    return 0;
 }
 
 /* Options that say nothing for the column's kind are mistakes. */

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Breaks metrics/ and nn/ops/ in many small ways, one at a time, and shows that the module's tests notice each.
 
-    tests/mutate.py [--build build] [--only PART] [--sample N] [--keep-going]
+    tests/mutate.py [--build build] [--only PART] [--sample N] [--jobs 2]
 
 A mutant is a line of MUTANTS: file, text that is there, text that takes its place. It is applied to a copy of the checkout
 (with its build directory, so that one file is compiled), the module's test program is built and run until its first failure.
+--jobs mutants are tried at a time, each in a copy of its own.
 Caught: a test fails, crashes or hangs. A mutant that survives, or whose text is no longer there once, is exit code 1: write the
 missing test, or change the mutant with the code. --sample N takes every so many, N in all; every mutant's text is looked up anyway.
 """
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 M, O = "metrics/", "nn/ops/"
@@ -41,6 +43,10 @@ MUTANTS = [
     (M + "cascade.c", "passed[best[i].value] = 1;", "passed[i] = 1;", "the first k instead of the best"),
     (M + "cascade.c", "(uint32_t)~rows_key(score[i])", "(uint32_t)rows_key(score[i])", "the worst for the best"),
     (M + "cascade.c", "if (i >= top || !hit) continue;", "if (i > top || !hit) continue;", "one position too many"),
+    (M + "cascade.c", "*out = (double)common / (double)m;", "*out = (double)common / (double)k;", "overlap relative to what passed"),
+    (M + "cascade.c", "qsort(kept, k, sizeof *kept, by_index);", "", "ties of the ranker in the pre-ranker's order"),
+    (M + "cascade.c", "i < positives && i < top; i++) ideal", "i < positives; i++) ideal", "ideal of more positions than are shown"),
+    (M + "cascade.c", "(double)found / (double)positives}", "(double)hits / (double)positives}", "recall of the shown for that of the kept"),
     # calibration
     (M + "probability.c", "label[i] ? q : 1 - q", "label[i] ? q : q", "negatives' loss"),
     (M + "probability.c", "const double least = 1e-15;", "const double least = 1e-3;", "clipped too early"),
@@ -85,9 +91,17 @@ MUTANTS = [
     (O + "attention.c", "dq[k] += x[d + k] - x[2 * d + k]", "dq[k] += x[d + k] + x[2 * d + k]", "sign of the target's gradient"),
     (O + "attention.c", "if (n > t) n = t;", "if (n >= t) n = t - 1;", "the last recent item"),
     (O + "cin.c", "(i ? dx0[j * n + c] : 0) + g[c] * x[i * n + c];", "(i ? dx0[j * n + c] : 0) + g[c] * x0[j * n + c];", "gradient of the other map"),
+    (O + "attention.c", "s.w[i] += c->param[3][0];", "s.w[i] += 0;", "no bias of the weights"),
+    (O + "attention.c", "dh[i * d + k] += w[i] * g[k] + x[k]", "dh[i * d + k] += x[k]", "the weighted sum's own gradient"),
+    (O + "attention.c", "c->param_grad[3][0] += dw;", "c->param_grad[3][0] = dw;", "bias gradient of the last item"),
+    (O + "attention.c", "            w += n;\n", "", "every row of a block has the first one's weights"),
+    (O + "cin.c", "(j ? dx[i * n + c] : 0) + g[c] * x0[j * n + c];", "g[c] * x0[j * n + c];", "gradient of the last pair"),
+    (O + "cin.c", "(struct mat){c->param_grad[0], hf}, true);", "(struct mat){c->param_grad[0], hf}, false);", "weight gradient of the last block"),
+    (O + "cin.c", "row_by_row(b.rows, s.f, s.d, b.dx0, from_row(c->in_grad[1], r), true);", "row_by_row(b.rows, s.f, s.d, b.dx0, from_row(c->in_grad[1], 0), true);", "every block's gradient to the first rows"),
     (O + "column_scale.c", "c->param_grad[0][k] += x[k] * g[k];", "c->param_grad[0][k] += g[k];", "factor's gradient"),
     (O + "covariance.c", "1 / (s->count[k] - 1)", "1 / s->count[k]", "biased covariance"),
     (O + "covariance.c", "s.count[k] == s.count[major] && s.id[k] < s.id[major]", "s.count[k] == s.count[major] && s.id[k] > s.id[major]", "ties for the largest category"),
+    (O + "covariance.c", "2 * total / (s.count[k] - 1)", "2 * total / s.count[k]", "gradient of a biased covariance"),
     (O + "lookup_sum.c", "c->param[k] + at[0], (size_t)at[1], c->in_col[n_x + k]->ids}", "c->param[k], (size_t)at[1], c->in_col[n_x + k]->ids}", "the wrong part of a table's row"),
     (O + "concrete_gate.c", "log(u) - log1p(-u)", "log(u) + log1p(-u)", "noise that is no logit"),
     (O + "concrete_gate.c", "sum * z * (1 - z) / c->node->attr_f[0]", "sum * z * (1 - z)", "temperature in the gradient"),
@@ -96,6 +110,19 @@ MUTANTS = [
     (O + "sampled_softmax.c", "batch ? (double)p->n_rows - 1 : 0", "batch ? (double)p->n_rows : 0", "clicks of the other rows"),
     (O + "sampled_softmax.c", "(float)(-c->node->attr_f[1] * log(expected))", "(float)(c->node->attr_f[1] * log(expected))", "sign of logQ"),
     (O + "sampled_softmax.c", "if (item < 0 || item == value(c, IN_ITEM, row))", "if (item < 0)", "a row's own item among its hard negatives"),
+    (O + "sampled_softmax.c", "s[j] = p->item[j] == own ? -(float)INFINITY : s[j] + p->shift[j];", "s[j] += own < -1 ? 0 : p->shift[j];", "a row's own item among the candidates"),
+    (O + "sampled_softmax.c", "(expf(p->own[i] - p->log_z[i]) - 1);", "expf(p->own[i] - p->log_z[i]);", "gradient that does not raise the own score"),
+    (O + "sampled_softmax.c", "add_to(c, IN_U, p->row[i], scale, p->u_grad + i * p->d);", "add_to(c, IN_U, p->row[i], 1, p->u_grad + i * p->d);", "the user's gradient without the scale"),
+    (O + "sampled_softmax.c", "for (int task = 0; task < TASKS; task++) add_to", "for (int task = 1; task < TASKS; task++) add_to", "the first part's gradient is lost"),
+    (O + "sampled_softmax.c", "return (float)((double)c->rows / (double)p->n_rows) *", "return", "gradient by rows, loss by clicks"),
+    (O + "sampled_softmax.c", "if (w == 0) continue;", "if (w >= 0) continue;", "no gradient to hard negatives"),
+    # losses
+    ("nn/loss.c", "d->weight * t * t);", "d->weight * t);", "one temperature of two in distillation"),
+    ("nn/loss.c", "nn_scale(g, g->output, 1 / t);", "nn_scale(g, g->output, t);", "the student is sharpened"),
+    ("nn/loss.c", "double weight = taught ? 1 - o->distill.weight : 1;", "double weight = 1;", "the labels' loss at full weight"),
+    ("nn/loss.c", "1.0 / width), d->feature);", "1.0), d->feature);", "a sum of squares for their mean"),
+    ("nn/loss.c", ".scale = t.scale / o->temperature,", ".scale = t.scale * o->temperature,", "temperature the wrong way round"),
+    ("nn/loss.c", "g->node[map[i]]->attr_i[0] = map[i]; /* its own draws */", ";", "both copies of a tower drop the same units"),
 ]
 
 
@@ -118,7 +145,7 @@ class Copy:
 
     def make(self, module):
         # a mutant may leave a variable unused; that is not what should catch it
-        return subprocess.run(["make", "-j2", "BUILD=build", "WARN=-w", f"build/tests/{module}"], cwd=self.root, capture_output=True, text=True)
+        return subprocess.run(["make", "BUILD=build", "WARN=-w", f"build/tests/{module}"], cwd=self.root, capture_output=True, text=True)
 
     def test(self, module):
         """Does it fail? A hang counts."""
@@ -139,21 +166,43 @@ def stale(root):
     return wrong
 
 
-def run(copy, mutants):
-    survived = 0
-    for i, (file, old, new, what) in enumerate(mutants):
-        path, begin = copy.root / file, time.monotonic()
-        text = path.read_text()
-        path.write_text(text.replace(old, new))
-        made = copy.make(module_of(file))
-        verdict = "does not compile" if made.returncode else "caught" if copy.test(module_of(file)) else "SURVIVES"
-        survived += verdict != "caught"
-        print(f"{i + 1:3} {verdict:9} {time.monotonic() - begin:5.1f} s  {file}: {what}", flush=True)
-        if made.returncode:
-            print(made.stderr[-500:])
-        path.write_text(text)
-        os.utime(path)  # later than the object
-    return survived
+def try_one(copy, mutant):
+    """What becomes of it, and what the compiler says."""
+    file, old, new, _ = mutant
+    path = copy.root / file
+    text = path.read_text()
+    path.write_text(text.replace(old, new))
+    made = copy.make(module_of(file))
+    verdict = "does not compile" if made.returncode else "caught" if copy.test(module_of(file)) else "SURVIVES"
+    path.write_text(text)
+    os.utime(path)  # later than the object
+    return verdict, made.stderr[-500:] if made.returncode else ""
+
+
+def run(copies, mutants):
+    """Returns how many were not caught. Mutants of one file follow each other in one copy, as each file that changes is compiled."""
+    todo, lock, survived = list(enumerate(mutants)), threading.Lock(), []
+
+    def work(copy):
+        last = None
+        while True:
+            with lock:
+                if not todo:
+                    return
+                at = next((k for k, (_, m) in enumerate(todo) if m[0] == last), 0)
+                i, mutant = todo.pop(at)
+            last, begin = mutant[0], time.monotonic()
+            verdict, why = try_one(copy, mutant)
+            with lock:
+                survived.extend([mutant] if verdict != "caught" else [])
+                print(f"{i + 1:3} {verdict:9} {time.monotonic() - begin:5.1f} s  {mutant[0]}: {mutant[3]}{why and chr(10) + why}", flush=True)
+
+    threads = [threading.Thread(target=work, args=(c,)) for c in copies]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return len(survived)
 
 
 def main():
@@ -161,6 +210,7 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--only", default="")
     parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
     root = pathlib.Path(__file__).resolve().parent.parent
     wrong = stale(root)
@@ -170,15 +220,16 @@ def main():
     if args.sample:
         step = max(1, len(mutants) // args.sample)
         mutants = mutants[step // 2 :: step][: args.sample]
+    begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="prerank-mutate-") as work:
-        copy = Copy(root, args.build, pathlib.Path(work))
+        copies = [Copy(root, args.build, pathlib.Path(work) / str(k)) for k in range(max(1, min(args.jobs, len(mutants))))]
         for module in sorted({module_of(m[0]) for m in mutants}):
-            made = copy.make(module)
-            if made.returncode or copy.test(module):
+            made = copies[0].make(module)
+            if made.returncode or copies[0].test(module):
                 print(f"mutate: the tests of {module} fail without a mutant\n{made.stderr[-500:]}")
                 return 2
-        survived = run(copy, mutants)
-    print(f"{len(mutants)} mutants, {len(mutants) - survived} caught, {len(wrong)} out of date")
+        survived = run(copies, mutants)
+    print(f"{len(mutants)} mutants, {len(mutants) - survived} caught, {len(wrong)} out of date, {time.monotonic() - begin:.0f} s")
     return 1 if survived or wrong or not mutants else 0
 
 

@@ -9,13 +9,12 @@ int extract_open(struct extract *x, const char *pattern, const struct conf *at, 
     if (bad) {
         char why[128];
         regerror(bad, &x->regex, why, sizeof why);
-        return conf_err(at, e, "`extract`: \"%s\" is no POSIX extended regular expression: %s", pattern, why);
+        return conf_err(at, e, "`extract`: \"%s\" is no POSIX extended regex: %s", pattern, why);
     }
     x->active = true;
     if (x->regex.re_nsub) return 0;
     extract_close(x);
-    return conf_err(at, e, "`extract`: \"%s\" needs a group in parentheses that names the part to keep",
-                    pattern);
+    return conf_err(at, e, "`extract`: \"%s\" has no group; put ( ) around what is wanted", pattern);
 }
 
 struct cell extract_apply(const struct extract *x, struct cell c) {

@@ -8,7 +8,7 @@
 
 static void group_cost(const struct graph *g, const struct node *n, struct cost *out) {
     double w = g->node[n->in[0]]->width;
-    out->flops = w * n->n_in;
+    out->flops = w;
     out->stream_bytes = 4 * (w + n->width + (n->n_in > 1 ? n->attr_i[0] : 0));
 }
 

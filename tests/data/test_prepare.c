@@ -466,6 +466,83 @@ Test(prepare, bad_joins_are_errors) {
     assert_bad(log, schema, "no row of the log finds its `u` in");
 }
 
+/* Columns are looked up when the schema is read, and again in what is there when the data is. */
+static void assert_stale(const char *schema, const char *log, const char *users, const char *message) {
+    struct schema s;
+    struct err e = ERR_INIT;
+    folder_put_text("log.csv", "u,i,y,tags\na,x,1,p\nb,x,0,q\n");
+    folder_put_text("users.csv", "u,age,f,g\na,1,0,1\nb,2,1,1\n");
+    folder_put_text("mine.yaml", schema);
+    cr_assert_eq(schema_load(folder_path("mine.yaml"), &s, &e), 0, "%s", e.msg);
+    folder_put_text("log.csv", log);
+    folder_put_text("users.csv", users);
+    cr_expect_eq(prepare_dataset(&s, folder_path("out"), &e), ERR_INPUT, "%s", message);
+    cr_expect(strstr(e.msg, message), "\"%s\" does not have \"%s\"", e.msg, message);
+    schema_release(&s);
+}
+
+Test(prepare, a_log_that_changed_since_the_schema_was_read_is_an_error) {
+#define JOINED HEAD "join: [{file: users.csv, on: u}]\n"
+    const char *users = "u,age,f,g\na,1,0,1\nb,2,1,1\n";
+    assert_stale(
+        HEAD "columns:\n  tags: {side: item}\n", "u,i,y,tag\na,x,1,p\n", users,
+        "mine.yaml:6:3: there is no column `tags` in the log or a joined table, did you mean \"tag\"?");
+    assert_stale(JOINED COLUMNS, "v,i,y,tags\na,x,1,p\n", users,
+                 "`on: u`: there is no such column in the log");
+    assert_stale(JOINED COLUMNS, "u,i,y,tags\na,x,1,p\n", "v,age\na,1\n",
+                 "`on: u`: there is no such column in /");
+    assert_stale(JOINED "columns:\n  age: {side: user}\n", "u,i,y,age\na,x,1,p\n", users,
+                 "column `age` stands in two tables, in the log and in ");
+    assert_stale(JOINED COLUMNS, "u,i,tags\na,x,p\n", "u,age,y\na,1,0\n",
+                 "`y` is a column of a joined table; it must be one of the log itself");
+    assert_stale(JOINED "columns:\n  g: {side: user, kind: multi, flags: [f, g]}\n", "u,i,y,g\na,x,1,0\n",
+                 "u,age,f\na,1,0\n", "the flags `f` and `g` stand in different tables");
+}
+
+/* Pieces of an extracted part, also of one that is longer than what is copied to the stack; and two fields of one column. */
+Test(prepare, lists_may_be_a_part_of_a_cell) {
+    char log[8000], *at = log;
+    at += sprintf(at, "u,i,y,tags,part\n");
+    for (int k = 0; k < 6; k++) {
+        at += sprintf(at, "a,x,%d,\"[b;%s", k % 2, k % 2 ? "c" : "");
+        for (int n = 0; n < 300 && k < 2; n++) at += sprintf(at, ";b");
+        at += sprintf(at, "]\",%s\n", (const char *[]){"train", "valid", "test"}[k / 2]);
+    }
+    folder_put_text("log.csv", log);
+    struct dataset ds =
+        prepared("out", HEAD "columns:\n  t: {side: item, kind: multi, sep: \";\", from: tags, "
+                             "extract: \"^.(.*).$\"}\n"
+                             "  t2: {side: item, kind: multi, sep: \";\", from: tags, "
+                             "extract: \"^.(.*).$\"}\n"
+                             "  raw: {side: item, kind: multi, sep: \";\", from: tags}\n" COLUMN_SPLIT);
+    cr_expect_str_eq(vocab_line(ds.dir, "t", 1), "b");
+    cr_expect_str_eq(vocab_line(ds.dir, "t", 2), "c");
+    cr_expect_eq(ds.field[0].vocab, 3);
+    cr_expect_eq(ds.field[1].vocab, 3);
+    cr_expect_gt(ds.field[2].vocab, 3, "with the brackets");
+    dataset_close(&ds);
+}
+
+Test(prepare, without_a_time_only_features_that_do_not_look_back_are_derived) {
+    put_log(300, 20, 17, 3);
+    struct dataset ds =
+        prepared("out", HEAD COLUMNS "derive:\n  both: {kind: cross, of: [uid, iid], buckets: 50}\n"
+                                     "split: {by: random, valid: 0.2, test: 0.2}\n");
+    cr_expect_eq(ds.field[2].vocab, 51);
+    dataset_close(&ds);
+}
+
+Test(prepare, a_place_that_is_no_folder_of_its_own_is_refused) {
+    struct schema s;
+    struct err e = ERR_INIT;
+    put_log(300, 20, 17, 3);
+    folder_put_text("mine.yaml", HEAD COLUMNS);
+    cr_assert_eq(schema_load(folder_path("mine.yaml"), &s, &e), 0, "%s", e.msg);
+    cr_expect_eq(prepare_dataset(&s, "/", &e), ERR_INPUT);
+    cr_expect(strstr(e.msg, "cannot put a dataset here; name a folder"), "%s", e.msg);
+    schema_release(&s);
+}
+
 /* --- real data, where it is --- */
 
 Test(prepare, movielens_1m_has_the_published_counts) {

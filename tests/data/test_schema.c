@@ -167,6 +167,9 @@ Test(schema, derived_features_must_fit_their_inputs) {
                    "did you mean \"age\"?");
     refuse_derived("{kind: history, of: user_id}", "17:26", "history needs 2 columns in `of`, not 1");
     refuse_derived("{kind: count, of: [age, item_id]}", "17:24", "count needs 1 column in `of`, not 2");
+    assert_refused(TOP JOIN COLUMNS
+                   "  both: {side: pair, from: part}\nderive:\n  x: {kind: cross, of: [age, both]}\n",
+                   "17:24", "`both` is pair-side; `of` takes user-side and item-side columns");
     refuse_derived("{kind: count}", "17:3", "count needs 1 column in `of`, not 0");
     refuse_derived("{kind: history, of: [user_id, age]}", "17:26",
                    "history needs a user-side and an item-side column");
@@ -202,6 +205,19 @@ Test(schema, derived_features_must_fit_their_inputs) {
 }
 
 /* ---- mistakes ---- */
+
+Test(schema, a_schema_has_at_most_256_features) {
+    struct str text = STR_INIT;
+    str_add(&text, TOP JOIN "columns:\n");
+    for (int i = 0; i < 255; i++) str_addf(&text, "  c%d: {side: user, from: age}\n", i);
+    str_add(&text, "derive:\n  a: {kind: count, of: c0}\n  b: {kind: count, of: c0}\n");
+    assert_refused(text.p, "266:3",
+                   "257 features under `columns` and `derive` together, but 256 is the limit");
+    str_release(&text);
+    str_add(&text, "synthetic: {noise_user_fields: 200, noise_item_fields: 200}\n");
+    cr_expect_eq(load(text.p), ERR_INPUT, "a synthetic log of 400 fields");
+    str_release(&text);
+}
 
 Test(schema, unknown_and_missing_keys) {
     assert_refused(TOP COLUMNS "lable: x\n", "12:1", "unknown key `lable`, did you mean \"label\"?");

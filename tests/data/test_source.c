@@ -199,6 +199,33 @@ Test(source, refuses_rows_of_another_length) {
     assert_fails(&s, ":1:5: 3 cells, but `header` names 2");
 }
 
+Test(source, refuses_wrong_names_in_header) {
+    static const char *const twice[] = {"x", "y", "x"};
+    static const char *many[5000];
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++) many[i] = "x";
+    folder_put_text("b.csv", "1,2,3\n");
+    struct file_spec s = spec(folder_path("b.csv"), ",");
+    s.n_header = 3;
+    s.header = twice;
+    assert_fails(&s, ": `header` names `x` twice: cells 1 and 3");
+    s.n_header = sizeof many / sizeof *many;
+    s.header = many;
+    assert_fails(&s, ": `header` has more than 4096 names");
+}
+
+Test(source, a_row_has_at_most_64_mebibytes) {
+    size_t n = 66 << 20;
+    char *text = malloc(n);
+    cr_assert_not_null(text);
+    memset(text, 'x', n);
+    memcpy(text, "a\n", 2);
+    folder_put("a.csv", text, n);
+    free(text);
+    struct file_spec s = spec(folder_path("a.csv"), ",");
+    s.quotes = false;
+    assert_fails(&s, ":2:1: longer than 64 MiB, which no row is");
+}
+
 Test(source, refuses_wrong_quotes_and_says_where) {
     assert_bad("a,b\n1,x\"y\n", ":2:4: a quote in the middle of cell 2 (`b`); put the whole cell in quotes");
     assert_bad("a,b\n1,\"x\"y\n", ":2:6: text behind the closing quote of cell 2 (`b`)");
@@ -402,6 +429,9 @@ Test(source, refuses_damaged_compression_and_bytes_behind_it) {
     folder_put("a.csv.zst", z, n + 4);
     s = spec(folder_path("a.csv.zst"), ",");
     assert_fails(&s, ": bytes that are not zstd");
+    z[6] |= 6; /* a type of block that there is not */
+    folder_put("a.csv.zst", z, n);
+    assert_fails(&s, ": the zstd stream is damaged near byte ");
     folder_put_text("b.gz", text);
     s = spec(folder_path("b.gz"), ",");
     assert_fails(&s, ": not a gzip file, although its name says so");

@@ -251,6 +251,43 @@ Test(loss, gradients_equal_finite_differences) {
     }
 }
 
+/* The item tower runs a second time on drawn items: other units are dropped there, as other items are scored. */
+Test(loss, a_copied_tower_drops_units_of_its_own) {
+    enum { ROWS = 40, WIDE = 8 };
+    struct objective o = objective_of(LOSS_UNIFORM);
+    struct err e = ERR_INIT;
+    struct graph g;
+    struct batch b;
+    struct rng r = rng_init(3, 3);
+    int dropout[4], n = 0;
+    o.loss.negatives = 1;
+    graph_init(&g);
+    g.init_std = 1;
+    g.output = nn_dot(&g, nn_embedding(&g, ids_of(&g, "", "user", USERS), WIDE, NULL),
+                      nn_dropout(&g, nn_embedding(&g, ids_of(&g, "", "item", ITEMS), WIDE, NULL), 0.5));
+    cr_assert(loss_build(&g, &o, &e) == 0 && graph_alloc_params(&g, 5, &e) == 0, "%s", e.msg);
+    for (int i = 0; i < g.n_nodes && n < 4; i++)
+        if (g.node[i]->op == &op_dropout) dropout[n++] = i;
+    cr_assert_eq(n, 2);
+    batch_init(&b, &g, ROWS);
+    fill(&b, &g, &r, 4, true);
+    fill_numbers(&b, &g);
+    batch_cut(&b, ROWS);
+    struct exec *x = exec_for(&g, ROWS, 0, NULL);
+    exec_train(x, b.slice, b.n_slices, 9);
+    double same = 0;
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t k = 0; k < WIDE; k++) {
+            struct mat u = exec_value(x, dropout[0]), v = exec_value(x, dropout[1]);
+            same += (u.p[i * u.ld + k] == 0) == (v.p[i * v.ld + k] == 0);
+        }
+    cr_expect_float_eq(same / (ROWS * WIDE), 0.5, 0.1, "%g of the units are dropped, or kept, in both",
+                       same / (ROWS * WIDE));
+    exec_free(x);
+    batch_release(&b);
+    graph_release(&g);
+}
+
 /* ---- refusals ---- */
 
 static void expect_refusal(struct graph *g, const struct objective *o, const char *why) {
@@ -271,6 +308,13 @@ Test(loss, refuses_what_makes_no_sense) {
     x = nn_embedding(&g, ids_of(&g, "", "user", USERS), DIM, NULL);
     g.output = nn_dot(&g, x, nn_scale(&g, x, 2));
     expect_refusal(&g, &o, "two towers");
+    static const char tens[] =
+        "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii";
+    o = objective_of(LOSS_UNIFORM);
+    graph_init(&g); /* with "@drawn0." before it */
+    g.output = nn_dot(&g, nn_embedding(&g, ids_of(&g, "", "user", USERS), DIM, "u"),
+                      nn_embedding(&g, ids_of(&g, tens, "item", ITEMS), DIM, "v"));
+    expect_refusal(&g, &o, "is too long for a sampled softmax");
     o = objective_of(LOSS_BCE);
     o.distill.feature = 1;
     o.teacher_width = 3;

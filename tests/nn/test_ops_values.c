@@ -1,5 +1,6 @@
 /* What operations compute, against their definitions written out; and what they refuse. */
 #include "base/rng.h"
+#include "nn/loss.h"
 #include "nn/op.h"
 #include "nn/passes.h"
 #include "nn/vec.h"
@@ -376,7 +377,30 @@ static int number(struct graph *g) { return graph_input(g, "number", SIDE_USER, 
     X(nn_target_attention(g, nn_sequence(g, bag(g), 3, 4, "t"), table(g, "x", 5), 4, "a"),                   \
       "a target of the same dimension")                                                                      \
     X(nn_category_alignment(g, table(g, "x", 4), bag(g)), "needs a column of single ids")                    \
+    X((nn_sequence(g, bag(g), 3, 4, "t"), nn_sequence(g, bag(g), 3, 5, "t")),                                \
+      "sequence: \"t\" is 9 x 4, wanted 9 x 5")                                                              \
+    X((nn_linear(g, table(g, "x", 4), 2, ACT_NONE, "l"), nn_group_norm(g, 1, 3)),                            \
+      "group_norm: the weight's columns are no multiple of 3 groups")                                        \
+    X(nn_lookup_sum(g, 0, NULL, 0, NULL, -1, 3, ACT_NONE), "lookup_sum: nothing to add")                     \
+    X(nn_lookup_sum(g, 1, (int[]){table(g, "x", 4)}, 0, NULL, -1, 3, ACT_NONE),                              \
+      "lookup_sum: value 0 has another width than 3")                                                        \
+    X(nn_lookup_sum(g, 0, NULL, 1, (struct lookup[]){{table(g, "x", 4), 0, 0}}, -1, 3, ACT_NONE),            \
+      "lookup_sum: lookup 0 is incomplete")                                                                  \
+    X((table(g, "x", 4), nn_lookup_sum(g, 0, NULL, 1, (struct lookup[]){{id(g), 0, 2}}, -1, 3, ACT_NONE)),   \
+      "lookup_sum: the rows of \"embedding.x\" are too short")                                               \
+    X(nn_sampled_softmax(g, &(struct softmax_inputs){.user = table(g, "x", 2), .n_drawn = 127}),             \
+      "sampled_softmax: 127 drawn and 0 hard negatives a row are too many")                                  \
+    X(concat_many(g, NODE_MAX_INPUTS + 1), "concat: 513 inputs, but at most 512 are possible")               \
+    X(nn_linear(g, table(g, "x", 2), 2, ACT_NONE, LONG_NAME), "is longer than 95 characters")                \
     X((graph_add_loss(g, table(g, "x", 2), 1), -1), "a loss must be a node of width 1")
+
+static int concat_many(struct graph *g, int n) {
+    int in[NODE_MAX_INPUTS + 1], x = table(g, "x", 2);
+    for (int k = 0; k < n; k++) in[k] = x;
+    return nn_concat(g, n, in);
+}
+#define TEN       "0123456789"
+#define LONG_NAME TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
 Test(values, builders_refuse_what_does_not_fit_and_stay_refused) {
 #define TRY_ONE(expression, words)                                                                           \
