@@ -122,7 +122,7 @@ MUTANTS = [
     ("nn/loss.c", "double weight = taught ? 1 - o->distill.weight : 1;", "double weight = 1;", "the labels' loss at full weight"),
     ("nn/loss.c", "1.0 / width), d->feature);", "1.0), d->feature);", "a sum of squares for their mean"),
     ("nn/loss.c", ".scale = t.scale / o->temperature,", ".scale = t.scale * o->temperature,", "temperature the wrong way round"),
-    ("nn/loss.c", "g->node[map[i]]->attr_i[0] = map[i]; /* its own draws */", ";", "both copies of a tower drop the same units"),
+    ("nn/loss.c", "g->node[map[i]]->attr_i[0] = map[i]; /* its own draws */", "g->node[map[i]]->attr_i[0] = i;", "both copies of a tower drop the same units"),
 ]
 
 
