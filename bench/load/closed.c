@@ -11,29 +11,39 @@ int closed_one(const struct load_server *s, const struct load_clock *c, uint64_t
     return rc;
 }
 
-/* Mean and median (ns) of one window. */
-static int one_window(const struct load_server *s, const struct load_clock *c, int64_t *took, size_t n,
-                      uint64_t *number, double *mean, double *median, struct err *e) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        TRY(closed_one(s, c, (*number)++, &took[i], e));
-        sum += (double)took[i];
-    }
-    stat_sort_ns(took, n);
-    *mean = sum / (double)n;
-    *median = (double)stat_percentile_ns(took, n, 0.5);
-    return 0;
+struct window {
+    const struct load_servers *s;
+    uint64_t first;
+    int64_t *took;
+};
+
+static int one(void *ctx, int server, size_t k, struct err *e) {
+    const struct window *w = ctx;
+    return closed_one(&w->s->server[server], &w->s->clock[server], w->first + k, &w->took[k], e);
 }
 
-int closed_warm_up(const struct load_server *s, const struct load_clock *c, size_t window, int most,
-                   uint64_t *number, struct warm *out, struct err *e) {
+int closed_run(const struct load_servers *s, uint64_t *number, size_t n, int64_t *took_ns, struct err *e) {
+    struct window w = {s, *number, took_ns};
+    size_t next;
+    *number += n;
+    return servers_run(s, 0, n, &(struct servers_work){one, NULL, &w}, &next, e);
+}
+
+int closed_warm_up(const struct load_servers *s, size_t window, int most, uint64_t *number, struct warm *out,
+                   struct err *e) {
     *out = (struct warm){.steady = false};
-    int64_t *took = mem_alloc(window * sizeof *took);
-    int rc = took ? 0 : err_nomem(e, window * sizeof *took);
+    const size_t n = window * (size_t)s->n;
+    int64_t *took = mem_alloc(n * sizeof *took);
+    int rc = took ? 0 : err_nomem(e, n * sizeof *took);
     double before = (double)NAN, median = (double)NAN;
     for (int i = 0; !rc && i < (most < 2 ? 2 : most) && !out->steady; i++) {
-        rc = one_window(s, c, took, window, number, &out->service_ns, &median, e);
-        out->requests += window;
+        rc = closed_run(s, number, n, took, e);
+        if (rc) break;
+        out->service_ns = 0;
+        for (size_t k = 0; k < n; k++) out->service_ns += (double)took[k] / (double)n;
+        stat_sort_ns(took, n);
+        median = (double)stat_percentile_ns(took, n, 0.5);
+        out->requests += n;
         /* below a microsecond the clock's own resolution is more than 5 % */
         out->steady = fabs(median - before) <= fmax(0.05 * before, 50);
         before = median;

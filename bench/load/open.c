@@ -1,51 +1,67 @@
 #include "bench/load/open.h"
 #include "base/mem.h"
+#include "base/progress.h"
 #include "metrics/stats.h"
 #include <math.h>
 #include <string.h>
 
 enum { LEAD_NS = 2000000, HALF_BLOCKS = 10 }; /* the schedule begins a little later than now */
 
-int open_begin(struct open_loop *o, const struct load_server *s, const struct load_clock *c,
-               const struct arrivals *schedule, uint64_t first, struct err *e) {
-    *o = (struct open_loop){.server = *s, .clock = *c, .schedule = schedule, .first = first};
+int open_begin(struct open_loop *o, const struct load_servers *s, const struct arrivals *schedule,
+               uint64_t first, struct err *e) {
+    *o = (struct open_loop){.servers = *s, .schedule = schedule, .first = first};
     size_t bytes = (schedule->n + 1) * sizeof(int64_t);
     o->latency = mem_calloc(1, bytes); /* touched now, not while the clock runs */
     o->service = mem_calloc(1, bytes);
     o->lag = mem_calloc(1, bytes);
-    if (!o->latency || !o->service || !o->lag) {
+    o->free_at = mem_calloc((size_t)s->n, sizeof *o->free_at);
+    if (!o->latency || !o->service || !o->lag || !o->free_at) {
         open_release(o);
         return err_nomem(e, bytes);
     }
     memset(o->latency, 0xff, bytes);
     memset(o->service, 0xff, bytes);
     memset(o->lag, 0xff, bytes);
-    o->start = o->free_at = c->now(c->self) + LEAD_NS;
+    for (int i = 0; i < s->n; i++) {
+        int64_t now = s->clock[i].now(s->clock[i].self) + LEAD_NS;
+        if (!i || now > o->start) o->start = now;
+    }
+    for (int i = 0; i < s->n; i++) o->free_at[i] = o->start;
     return 0;
 }
 
-int open_until(struct open_loop *o, size_t n, struct err *e) {
-    const struct load_clock c = o->clock;
-    if (n > o->schedule->n) n = o->schedule->n;
-    for (; o->n < n; o->n++) {
-        int64_t planned = o->start + o->schedule->at[o->n];
-        if (planned > o->free_at) c.wait_until(c.self, planned);
-        int64_t sent = c.now(c.self), ready = planned > o->free_at ? planned : o->free_at;
-        int rc = o->server.answer(o->server.self, o->first + o->n, e);
-        if (rc) return rc;
-        int64_t done = c.now(c.self);
-        o->latency[o->n] = done - planned;
-        o->service[o->n] = done - sent;
-        o->lag[o->n] = sent - ready;
-        o->free_at = done;
-    }
+static int answer_one(void *ctx, int server, size_t k, struct err *e) {
+    struct open_loop *o = ctx;
+    const struct load_clock c = o->servers.clock[server];
+    const struct load_server s = o->servers.server[server];
+    int64_t planned = o->start + o->schedule->at[k], free_at = o->free_at[server];
+    if (planned > free_at) c.wait_until(c.self, planned);
+    int64_t sent = c.now(c.self), ready = planned > free_at ? planned : free_at;
+    TRY(s.answer(s.self, o->first + k, e));
+    int64_t done = c.now(c.self);
+    o->latency[k] = done - planned;
+    o->service[k] = done - sent;
+    o->lag[k] = sent - ready;
+    o->free_at[server] = done;
     return 0;
+}
+
+static bool is_over(void *ctx, int server, size_t k) {
+    const struct open_loop *o = ctx;
+    (void)k;
+    return interrupt_seen() || (o->end && o->free_at[server] >= o->end);
+}
+
+int open_until(struct open_loop *o, size_t n, struct err *e) {
+    const struct servers_work w = {answer_one, is_over, o};
+    return servers_run(&o->servers, o->n, n < o->schedule->n ? n : o->schedule->n, &w, &o->n, e);
 }
 
 void open_release(struct open_loop *o) {
     mem_free(o->latency);
     mem_free(o->service);
     mem_free(o->lag);
+    mem_free(o->free_at);
     *o = (struct open_loop){0};
 }
 
@@ -107,7 +123,7 @@ int open_summarise(const struct open_loop *o, size_t skip, struct open_summary *
     out->latency_us = all / 1e3;
     out->lag_p50_us = lagged[0];
     out->lag_p99_us = lagged[1];
-    out->utilisation = o->schedule->rate * work * 1e-9;
+    out->utilisation = o->schedule->rate * work * 1e-9 / o->servers.n;
     TRY(samples_verdict(service, n, &out->verdict, e));
     if (out->verdict < VERDICT_UNSTABLE && halves_differ(latency, n)) out->verdict = VERDICT_UNSTABLE;
     if (lagged[0] > 0.05 * late[0] || lagged[1] > 0.1 * late[1]) out->verdict = VERDICT_INVALID;

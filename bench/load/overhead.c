@@ -22,12 +22,11 @@ static int closed(const struct load_server *s, const struct load_clock *c, struc
     return rc;
 }
 
-static int open_load(const struct load_server *s, const struct load_clock *c, struct overhead *out,
-                     struct err *e) {
+static int open_load(const struct load_servers *s, struct overhead *out, struct err *e) {
     struct arrivals schedule;
     struct open_loop run = {.n = 0};
     int rc = arrivals_poisson(rate, OPEN, seed, &schedule, e);
-    if (!rc) rc = open_begin(&run, s, c, &schedule, 0, e);
+    if (!rc) rc = open_begin(&run, s, &schedule, 0, e);
     if (!rc) rc = open_until(&run, schedule.n, e);
     if (!rc) {
         stat_sort_ns(run.latency, run.n);
@@ -46,7 +45,8 @@ int overhead_measure(struct overhead *out, struct err *e) {
     const struct load_clock c = clock_real();
     *out = (struct overhead){.closed_n = 0};
     TRY(closed(&s, &c, out, e));
-    return open_load(&s, &c, out, e);
+    const struct load_servers one = servers_one(&s, &c);
+    return open_load(&one, out, e);
 }
 
 json_t *overhead_json(const struct overhead *h) {

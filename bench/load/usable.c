@@ -9,8 +9,7 @@ static const double confidence =
 enum { FIRST_LOOK = 512, BLOCKS = 32, LEAST = 100, MOST = 1000000, HALVINGS = 10, REPEATS = 6 };
 
 struct search {
-    struct load_server server;
-    struct load_clock clock;
+    const struct load_servers *servers;
     const struct usable_options *o;
     uint64_t *number;
     struct usable *u;
@@ -47,7 +46,7 @@ static int decide(const struct usable *u, int64_t limit) {
 static double idle_share(const struct usable *u, double rate) {
     double work = 0;
     for (size_t i = 0; i < u->run.n; i++) work += (double)u->run.service[i] * 1e-9;
-    return 1 - rate * work / (double)u->run.n;
+    return 1 - rate * work / (double)u->run.n / u->run.servers.n;
 }
 
 /* A queue that began empty forgets that within some 1 / (1 - utilisation)^2 requests (Odoni & Roth 1983, Operations Research 31,
@@ -65,7 +64,7 @@ static int probe(struct search *s, double rate, bool whole, bool *within) {
     open_release(&u->run);
     arrivals_release(&u->schedule);
     TRY(arrivals_poisson(rate, most + skip, s->o->seed + (uint64_t)u->probes, &u->schedule, s->e));
-    TRY(open_begin(&u->run, &s->server, &s->clock, &u->schedule, *s->number, s->e));
+    TRY(open_begin(&u->run, s->servers, &u->schedule, *s->number, s->e));
     u->probes++;
     /* a short probe fills the queue in the tenth of what it will have been: looks begin there */
     size_t look = FIRST_LOOK;
@@ -147,7 +146,7 @@ static int confirm(struct search *s, double *pass, double *fail) {
 static int find(struct search *s, double service_ns) {
     struct usable *u = s->u;
     double pass, fail;
-    TRY(bracket(s, 0.5e9 / service_ns, &pass, &fail));
+    TRY(bracket(s, 0.5e9 * s->servers->n / service_ns, &pass, &fail));
     if (pass > 0) {
         TRY(bisect(s, &pass, &fail));
         TRY(confirm(s, &pass, &fail));
@@ -160,10 +159,10 @@ static int find(struct search *s, double service_ns) {
     return 0;
 }
 
-int usable_find(const struct load_server *s, const struct load_clock *c, const struct usable_options *o,
-                double service_ns, uint64_t *number, struct usable *out, struct err *e) {
+int usable_find(const struct load_servers *s, const struct usable_options *o, double service_ns,
+                uint64_t *number, struct usable *out, struct err *e) {
     *out = (struct usable){.qps = 0};
-    struct search search = {*s, *c, o, number, out, e};
+    struct search search = {s, o, number, out, e};
     int rc = find(&search, fmax(service_ns, 1));
     if (rc) usable_release(out);
     return rc;

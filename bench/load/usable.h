@@ -2,7 +2,7 @@
  *
  *     struct usable_options o = {.limit_ns = 10000000, .seconds = 2, .tolerance = 0.02, .seed = 1};
  *     struct usable u;
- *     TRY(usable_find(&server, &clock, &o, warm.service_ns, &number, &u, e));
+ *     TRY(usable_find(&servers, &o, warm.service_ns, &number, &u, e));
  *     printf("%g requests a second\n", u.qps);            u.run holds the confirming run
  *     usable_release(&u);
  *
@@ -43,8 +43,9 @@ struct usable {
     struct open_summary summary;
     enum verdict verdict; /* overloaded: qps is 0; unstable: not confirmed; else the confirming run's */
 };
-int usable_find(const struct load_server *s, const struct load_clock *c, const struct usable_options *o,
-                double service_ns, uint64_t *number, struct usable *out, struct err *e);
+/* service_ns: mean of a server at work, as of closed_warm_up(). */
+int usable_find(const struct load_servers *s, const struct usable_options *o, double service_ns,
+                uint64_t *number, struct usable *out, struct err *e);
 void usable_release(struct usable *u); /* a zeroed struct is fine */
 
 /* For tests: the variance of the counts of late responses between 32 blocks, over that of a binomial; at least 1. */

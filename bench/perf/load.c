@@ -41,11 +41,12 @@ static int run_segment(const struct load_clock *c, int64_t service_ns, double rh
                        struct wait *w, struct err *e) {
     struct fixed_server fixed = {service_ns, *c};
     const struct load_server s = server_fixed(&fixed);
+    const struct load_servers servers = servers_one(&s, c);
     size_t n = (size_t)(segment_seconds * rho * 1e9 / (double)service_ns);
     struct arrivals a;
     struct open_loop o = {.n = 0};
     int rc = arrivals_poisson(rho * 1e9 / (double)service_ns, n, seed, &a, e);
-    if (!rc) rc = open_begin(&o, &s, c, &a, 0, e);
+    if (!rc) rc = open_begin(&o, &servers, &a, 0, e);
     if (!rc) rc = open_until(&o, n, e);
     w->segments++;
     bool bad = !rc && disturbed(&o, service_ns);
@@ -126,7 +127,8 @@ static int usable_rate(int64_t service_ns, struct err *e) {
     const struct usable_options o = {.limit_ns = 5 * service_ns, .seconds = 4, .tolerance = 0.02, .seed = 1};
     struct usable u;
     uint64_t number = 0;
-    TRY(usable_find(&s, &c, &o, (double)service_ns, &number, &u, e));
+    const struct load_servers servers = servers_one(&s, &c);
+    TRY(usable_find(&servers, &o, (double)service_ns, &number, &u, e));
     printf("\nusable rate at a limit of 5 service times: rho %.4f, closed form %.4f (%d probes, %s)\n",
            u.qps * (double)service_ns / 1e9, closed_form, u.probes, verdict_name(u.verdict));
     usable_release(&u);

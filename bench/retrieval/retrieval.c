@@ -86,7 +86,10 @@ static void release(struct all *a) {
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
 }
 
-static int ask(void *ctx, int point, bool counts, int64_t *took_ns, struct err *e) {
+static int ask(void *ctx, int point, int server, uint64_t number, bool counts, int64_t *took_ns,
+               struct err *e) {
+    (void)server;
+    (void)number;
     struct all *a = ctx;
     struct retrieval_point *p = a->point[point];
     int64_t took[2];

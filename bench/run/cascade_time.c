@@ -2,6 +2,7 @@
 #include "bench/load/closed.h"
 #include "bench/run/cascade_own.h"
 #include "bench/run/rounds.h"
+#include "bench/run/served.h"
 #include "metrics/stats.h"
 
 enum { TURN = 25, SAMPLES = 200 };
@@ -11,7 +12,6 @@ struct timed {
     struct scorer_server scorer;
     struct load_server server;
     struct round_point round;
-    uint64_t number;
     double *us; /* where the p50 goes */
 };
 struct timing {
@@ -21,11 +21,13 @@ struct timing {
     struct round_point **round;
 };
 
-static int ask(void *ctx, int point, bool counts, int64_t *took_ns, struct err *e) {
+static int ask(void *ctx, int point, int server, uint64_t number, bool counts, int64_t *took_ns,
+               struct err *e) {
     struct timing *t = ctx;
     struct timed *p = &t->point[point];
+    (void)server;
     (void)counts;
-    return closed_one(&p->server, &t->clock, p->number++, took_ns, e);
+    return closed_one(&p->server, &t->clock, number, took_ns, e);
 }
 
 static void add(struct cascade_state *c, struct timing *t, struct scorer *scorer, const struct requests *q,
@@ -66,7 +68,7 @@ int cascade_time(struct cascade_state *c) {
     uint32_t *order = arena_alloc(&c->arena, (c->q.most + (size_t)c->o->topk) * sizeof *order);
     int rc = q && t.point && t.round && order ? 0 : err_nomem(c->e, most * sizeof *t.point);
     for (int i = 0; !rc && i < c->s->n_models; i++)
-        if (c->ahead[i].scorer)
+        if (c->ahead[i].scorer && !(rc = served_split(c->o, c->ahead[i].scorer, &c->q, c->score, c->e)))
             add(c, &t, c->ahead[i].scorer, &c->q, order, c->s->model[i].variant->id, &c->ahead[i].us);
     for (int k = 0; !rc && k < c->n_k; k++) {
         const struct spread size = spread_fixed(c->k[k]);

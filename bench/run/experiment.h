@@ -52,6 +52,7 @@ struct train_options {
 void train_table(struct opt out[TRAIN_TABLE_MAX]);
 
 enum { LOAD_CLOSED, LOAD_OPEN, LOAD_USABLE };
+enum { SPLIT_AUTO, SPLIT_ALWAYS, SPLIT_NEVER };
 struct measure_options {
     struct opt_ints candidates;
     char candidates_from[OPT_TEXT_MAX]; /* as spread.h reads it; "": none */
@@ -61,7 +62,8 @@ struct measure_options {
     char ranker[OPT_TEXT_MAX]; /* a variant's id; "": the best */
     int64_t recall_k, recall_m, recall_candidates, recall_requests;
     struct opt_ints cascade_k;
-    int64_t requests, warmup, turn, threads, topk;
+    int64_t requests, warmup, turn, threads, servers, topk;
+    int threads_over_candidates; /* SPLIT_... */
     double min_seconds, seconds, limit_ms;
     bool ladder;
     struct opt_ints precision, store; /* members of precision_names and store_kind_names */

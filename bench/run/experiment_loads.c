@@ -36,5 +36,8 @@ void experiment_check_loads(const struct experiment *x, const struct conf *at, s
         problems_add(p, at, "measure: the load `usable` needs a latency limit; set `limit_ms`");
     if (asked(o, LOAD_OPEN) && !o->offered_qps.n && !o->utilisation.n)
         problems_add(p, at, "measure: the load `open` needs rates; set `offered_qps` or `utilisation`");
+    if (o->threads && o->servers > o->threads)
+        problems_add(p, at, "measure: %lld `servers` need as many `threads`, and those are %lld",
+                     (long long)o->servers, (long long)o->threads);
     check_ranker(x, at, p);
 }

@@ -36,6 +36,7 @@ void train_table(struct opt out[TRAIN_TABLE_MAX]) {
     *to = (struct opt)OPT_END;
 }
 
+static const char *const split_names[] = {"auto", "always", "never", NULL};
 static const char *const load_names[] = {"closed", "open", "usable", NULL};
 const struct opt measure_opts[] = {
     OPT_INTS(struct measure_options, candidates, "100,1000", 1, 1 << 24,
@@ -50,7 +51,13 @@ const struct opt measure_opts[] = {
             "requests of one point before the next point's turn; turns go A B B A"),
     OPT_INT(struct measure_options, warmup, "5", 0, 1000000,
             "requests at the start of each turn that do not count"),
-    OPT_INT(struct measure_options, threads, "0", 0, 256, "threads of a request; 0: those of the run"),
+    OPT_INT(struct measure_options, threads, "0", 0, 256, "threads that work; 0: those of the run"),
+    OPT_INT(struct measure_options, servers, "1", 0, 256,
+            "servers that answer requests at once and share the threads; 0: one, or as many as threads, "
+            "whichever answers more requests a second at that point"),
+    OPT_ENUM(struct measure_options, threads_over_candidates, "auto", split_names,
+             "whether a server's threads share a request; auto: from the number of candidates where it "
+             "was measured to pay"),
     OPT_INT(struct measure_options, topk, "100", 1, 1 << 24,
             "best candidates that a request returns; all if it has fewer"),
     OPT_DOUBLE(struct measure_options, limit_ms, "0", 0, 1e6,

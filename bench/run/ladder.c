@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USER_CACHE = 4096, CHECKED = 8, CONCURRENT_MOST = 16 };
+enum { USER_CACHE = 4096, CHECKED = 8 };
 static const double confidence = 0.95;
 
 /* In the order they are added; each has those before it, but a precision has no other precision. */
@@ -48,16 +48,15 @@ struct server {                     /* one scorer with what it writes to */
     float *score;
     uint32_t *order;
     struct pick *pick;
-    struct err err;
+    uint64_t counted, hits;
 };
 
 struct rung { /* a model with a number of steps, on requests of one size */
     const struct step *step;
     int model; /* of the ladder */
     const struct requests *requests;
-    struct server *server; /* [n_servers] */
+    struct server *server; /* [n_servers]: the first has the model, which the others share */
     int n_servers;
-    uint64_t next, counted, hits;
     struct round_point round;
 };
 
@@ -133,42 +132,19 @@ static int answer(const struct ladder *l, const struct step *step, struct server
     return 0;
 }
 
-struct at_once {
-    struct ladder *l;
-    struct rung *g;
-    uint64_t first;
-};
-
-static void answer_task(void *ctx, int task, int worker) {
-    struct at_once *a = ctx;
-    (void)worker;
-    struct server *v = &a->g->server[task];
-    const struct request r = requests_at(a->g->requests, a->first + (uint64_t)task);
-    v->err.code = 0;
-    answer(a->l, a->g->step, v, &r, &v->err);
-}
-
-static uint64_t hits(const struct rung *g) {
-    uint64_t n = 0;
-    for (int i = 0; i < g->n_servers; i++) n += scorer_user_hits(g->server[i].scorer);
-    return n;
-}
-
-static int ask(void *ctx, int point, bool counts, int64_t *took_ns, struct err *e) {
+static int ask(void *ctx, int point, int server, uint64_t number, bool counts, int64_t *took_ns,
+               struct err *e) {
     struct ladder *l = ctx;
-    struct rung *g = &l->rung[point];
-    struct at_once a = {l, g, g->next};
-    uint64_t before = hits(g);
+    const struct rung *g = &l->rung[point];
+    struct server *v = &g->server[server];
+    const struct request r = requests_at(g->requests, number);
+    uint64_t before = scorer_user_hits(v->scorer);
     int64_t start = clock_ns();
-    pool_run(g->n_servers > 1 ? l->pool : NULL, g->n_servers, answer_task, &a);
+    TRY(answer(l, g->step, v, &r, e));
     *took_ns = clock_ns() - start;
-    g->next += (uint64_t)g->n_servers;
-    if (counts) {
-        g->counted += (uint64_t)g->n_servers;
-        g->hits += hits(g) - before;
-    }
-    for (int i = 0; i < g->n_servers; i++)
-        if (g->server[i].err.code) return *e = g->server[i].err, e->code;
+    if (!counts) return 0;
+    v->counted++;
+    v->hits += scorer_user_hits(v->scorer) - before;
     return 0;
 }
 
@@ -180,13 +156,23 @@ static void server_release(struct server *v) {
     *v = (struct server){0};
 }
 
+static void servers_release(struct rung *g) {
+    for (int i = g->n_servers - 1; i >= 0; i--) server_release(&g->server[i]);
+}
+
 /* ERR_INPUT with a precision: perhaps refused. */
 static int make_server(struct ladder *l, const struct rung *g, struct server *v, struct err *e) {
     const struct step *step = g->step;
     struct scorer_options o = scorer_defaults();
     size_t most = g->requests->most;
+    v->score = arena_alloc(&l->arena, most * sizeof *v->score);
+    v->order = arena_alloc(&l->arena, most * sizeof *v->order);
+    v->pick = arena_alloc(&l->arena, most * sizeof *v->pick);
+    if (!v->score || !v->order || !v->pick) return err_nomem(e, most * sizeof *v->pick);
+    if (v != g->server) return scorer_share(g->server->scorer, NULL, &v->scorer, e);
     TRY(serving_data_from_dataset(l->s->ds, &v->data, e));
     v->rows = v->data;
+    v->rows.share = NULL;
     v->rows.self = &v->data;
     v->rows.user = user_through;
     v->rows.user_at = user_at_through;
@@ -199,10 +185,6 @@ static int make_server(struct ladder *l, const struct rung *g, struct server *v,
     o.user_cache = step->cache ? USER_CACHE : 0;
     o.precision = step->precision;
     o.sample = &l->sample.rows;
-    v->score = arena_alloc(&l->arena, most * sizeof *v->score);
-    v->order = arena_alloc(&l->arena, most * sizeof *v->order);
-    v->pick = arena_alloc(&l->arena, most * sizeof *v->pick);
-    if (!v->score || !v->order || !v->pick) return err_nomem(e, most * sizeof *v->pick);
     return scorer_create(&l->model[g->model].graph, step->columns ? &v->data : &v->rows, &o,
                          step->threads ? l->pool : NULL, &v->scorer, e);
 }
@@ -213,7 +195,9 @@ static int add_rung(struct ladder *l, int model, const struct step *step, const 
     int threads = pool_threads(l->pool);
     *g = (struct rung){.step = step, .model = model, .requests = requests};
     g->round.name = step->name;
-    g->n_servers = !step->concurrent ? 1 : threads < CONCURRENT_MOST ? threads : CONCURRENT_MOST;
+    g->n_servers = step->concurrent ? threads : 1;
+    g->round.servers = g->n_servers;
+    g->round.pool = l->pool;
     if (step->concurrent && threads == 1) return 0;
     if (!(g->server = arena_alloc(&l->arena, (size_t)g->n_servers * sizeof *g->server)))
         return err_nomem(l->e, sizeof *g->server);
@@ -223,7 +207,7 @@ static int add_rung(struct ladder *l, int model, const struct step *step, const 
         l->point[l->n_rungs++] = &g->round;
         return 0;
     }
-    for (int i = 0; i < g->n_servers; i++) server_release(&g->server[i]);
+    servers_release(g);
     if (step->precision == PRECISION_FP32) return *l->e = refused, rc;
     progress_note("ladder: %s: %s", l->model[model].run->id, refused.msg);
     return 0;
@@ -293,7 +277,11 @@ static int row(struct ladder *l, const struct rung *g) {
     const struct model *m = &l->model[g->model];
     const struct sweep_model *sm = &l->s->model[m->run->model];
     const struct rung *first = first_of(l, g);
-    double differs, p50 = at_percentile(g, 0.5);
+    double differs, p50 = at_percentile(g, 0.5), counted = 0, hits = 0;
+    for (int i = 0; i < g->n_servers; i++) {
+        counted += (double)g->server[i].counted;
+        hits += (double)g->server[i].hits;
+    }
     TRY(score_difference(l, g, first, &differs));
     struct csv_line c = {.f = l->f};
     csv_text(&c, sm->variant->id);
@@ -304,15 +292,15 @@ static int row(struct ladder *l, const struct rung *g) {
     csv_text(&c, precision_names[g->step->precision]);
     csv_int(&c, g->step->threads || g->step->concurrent ? pool_threads(l->pool) : 1);
     csv_int(&c, g->n_servers);
-    csv_int(&c, (int64_t)g->counted);
+    csv_int(&c, (int64_t)counted);
     csv_num(&c, p50);
     csv_num(&c, at_percentile(g, 0.99));
-    csv_num(&c, rounds_qps(&g->round) * g->n_servers);
+    csv_num(&c, rounds_qps(&g->round));
     csv_num(&c, at_percentile(first, 0.5) / p50);
     csv_num(&c, m->gauc[g->step->precision]);
     csv_num(&c, m->gauc[g->step->precision] - m->gauc[PRECISION_FP32]);
     csv_num(&c, differs);
-    csv_num(&c, g->counted ? (double)g->hits / (double)g->counted : (double)NAN);
+    csv_num(&c, hits / counted);
     csv_end(&c);
     return 0;
 }
@@ -337,7 +325,7 @@ static int write_rows(struct ladder *l) {
 
 static void release(struct ladder *l) {
     for (int i = 0; i < l->n_rungs; i++) {
-        for (int k = 0; k < l->rung[i].n_servers; k++) server_release(&l->rung[i].server[k]);
+        servers_release(&l->rung[i]);
         samples_release(&l->rung[i].round.got);
     }
     for (int i = 0; i < l->n_models; i++) graph_release(&l->model[i].graph);

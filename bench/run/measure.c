@@ -19,10 +19,9 @@ struct measure {
     const char **spread;       /* of each; "" for a fixed number */
     int n_points;
     struct point *point;
-    float *score;
-    uint32_t *order;
+    struct measure_servers servers;
     struct measured_list rows;
-    struct load_clock clock;
+    struct measure_options one_server; /* turn by turn: what is compared is one request's time */
     struct err *e;
 };
 
@@ -38,7 +37,7 @@ static int draw(struct measure *m, const struct spread *size, const char *text) 
 }
 
 static int draw_requests(struct measure *m) {
-    size_t n = (size_t)m->o->candidates.n + 1, most = 0;
+    size_t n = (size_t)m->o->candidates.n + 1;
     m->requests = arena_alloc(&m->arena, n * sizeof *m->requests);
     m->spread = arena_alloc(&m->arena, n * sizeof *m->spread);
     if (!m->requests || !m->spread) return err_nomem(m->e, n * sizeof *m->requests);
@@ -51,14 +50,18 @@ static int draw_requests(struct measure *m) {
         TRY(spread_read(m->o->candidates_from, &size, m->e));
         TRY(draw(m, &size, m->o->candidates_from));
     }
-    for (int k = 0; k < m->n_requests; k++)
-        if (m->requests[k].most > most) most = m->requests[k].most;
-    m->score = arena_alloc(&m->arena, most * sizeof *m->score);
-    m->order = arena_alloc(&m->arena, most * sizeof *m->order);
-    return m->score && m->order ? 0 : err_nomem(m->e, most * sizeof *m->score);
+    return 0;
 }
 
-static void add_point(struct measure *m, const struct served *v, int requests) {
+static const struct requests *largest(const struct measure *m) {
+    const struct requests *q = m->requests;
+    for (int k = 1; k < m->n_requests; k++)
+        if (m->requests[k].most > q->most) q = &m->requests[k];
+    return q;
+}
+
+static int add_point(struct measure *m, int served, int requests) {
+    const struct served *v = &m->served.v[served];
     const struct sweep_model *model = &m->s->model[v->model];
     struct point *p = &m->point[m->n_points++];
     *p = (struct point){.variant = model->variant->id,
@@ -68,14 +71,10 @@ static void add_point(struct measure *m, const struct served *v, int requests) {
                         .spread = m->spread[requests],
                         .requests = &m->requests[requests],
                         .threads = pool_threads(m->pool),
-                        .cost = scorer_cost(v->scorer),
-                        .scorer = {.scorer = v->scorer,
-                                   .requests = &m->requests[requests],
-                                   .topk = (size_t)m->o->topk,
-                                   .score = m->score,
-                                   .order = m->order}};
-    p->server = server_scorer(&p->scorer);
+                        .cost = scorer_cost(v->scorer)};
+    TRY(measure_servers_choose(&m->servers, &m->served, served, p, &m->arena, m->e));
     p->round.name = p->variant;
+    return interrupt_seen() ? err_set(m->e, ERR_INTERRUPTED, "interrupted") : 0;
 }
 
 static int add_points(struct measure *m) {
@@ -83,17 +82,19 @@ static int add_points(struct measure *m) {
     m->point = arena_alloc(&m->arena, most * sizeof *m->point);
     if (!m->point) return err_nomem(m->e, most * sizeof *m->point);
     for (int i = 0; i < m->served.n; i++)
-        for (int k = 0; k < m->n_requests; k++) add_point(m, &m->served.v[i], k);
+        for (int k = 0; k < m->n_requests; k++) TRY(add_point(m, i, k));
     return 0;
 }
 
 /* ---- the closed loop ---- */
 
-static int ask(void *ctx, int point, bool counts, int64_t *took_ns, struct err *e) {
+static int ask(void *ctx, int point, int server, uint64_t number, bool counts, int64_t *took_ns,
+               struct err *e) {
     struct measure *m = ctx;
     struct point *p = &m->point[point];
-    TRY(closed_one(&p->server, &m->clock, p->number++, took_ns, e));
-    if (counts) p->missing += scorer_missing(p->scorer.scorer);
+    TRY(closed_one(&p->servers.server[server], &p->servers.clock[server], number, took_ns, e));
+    size_t missing = counts ? scorer_missing(p->scorer[server].scorer) : 0;
+    if (missing) atomic_fetch_add(&p->missing, missing);
     return 0;
 }
 
@@ -129,11 +130,11 @@ static int add_names(struct measure *m) {
 
 static int prepare(struct measure *m) {
     gemm_single_threaded();
-    m->clock = clock_real();
     TRY(serving_data_from_dataset(m->s->ds, &m->data, m->e));
     m->has_data = true;
     TRY(served_open(m->s, &m->data, m->pool, &m->served, m->e));
     TRY(draw_requests(m));
+    TRY(measure_servers_open(m->o, m->pool, &m->served, largest(m), &m->servers, &m->arena, m->e));
     return add_points(m);
 }
 
@@ -141,6 +142,7 @@ static void release(struct measure *m) {
     for (int i = 0; i < m->n_points; i++) samples_release(&m->point[i].round.got);
     measured_release(&m->rows);
     for (int k = 0; k < m->n_requests; k++) requests_release(&m->requests[k]);
+    measure_servers_close(&m->servers);
     served_release(&m->served);
     if (m->has_data && m->data.release) m->data.release(m->data.self);
     arena_release(&m->arena);
@@ -164,7 +166,8 @@ int measure_open(const struct sweep *s, struct pool *pool, struct measure **out,
     struct measure *m = mem_calloc(1, sizeof *m);
     *out = NULL;
     if (!m) return err_nomem(e, sizeof *m);
-    *m = (struct measure){.s = s, .o = &s->x->measure, .pool = pool, .e = e};
+    *m = (struct measure){.s = s, .o = &m->one_server, .pool = pool, .e = e, .one_server = s->x->measure};
+    m->one_server.servers = 1;
     int rc = m->o->candidates.n ? prepare(m) : 0;
     if (rc) {
         measure_close(m);
@@ -181,8 +184,9 @@ void measure_name(const struct measure *m, int point, FILE *out) { measure_names
 int measure_turn(struct measure *m, int point, size_t n, int64_t *took_ns, struct err *e) {
     int64_t ignored;
     m->e = e;
-    for (int64_t i = 0; i < m->o->warmup; i++) TRY(ask(m, point, false, &ignored, e));
-    for (size_t i = 0; i < n; i++) TRY(ask(m, point, true, &took_ns[i], e));
+    uint64_t *number = &m->point[point].round.number;
+    for (int64_t i = 0; i < m->o->warmup; i++) TRY(ask(m, point, 0, (*number)++, false, &ignored, e));
+    for (size_t i = 0; i < n; i++) TRY(ask(m, point, 0, (*number)++, true, &took_ns[i], e));
     return 0;
 }
 

@@ -10,7 +10,6 @@ static const uint64_t schedule_seed = 1; /* all points answer the same arrivals 
 
 struct loads {
     const struct measure_options *o;
-    struct load_clock clock;
     struct measured_list *out;
     struct progress bar;
     struct err *e;
@@ -28,20 +27,18 @@ static int take(struct measured *r, const struct open_loop *run, size_t skip, co
 }
 
 /* One given rate for `open_seconds`, after a tenth of that which does not count. */
-static int offer(struct loads *l, struct point *p, const struct load_server *server, double rate,
-                 bool steady) {
+static int offer(struct loads *l, struct point *p, double rate, bool steady) {
     double want = rate * l->o->open_seconds;
     size_t n = want < 2 ? 2 : want > RUN_MOST ? RUN_MOST : (size_t)want, skip = n / 10;
     struct arrivals schedule;
     struct open_loop run = {.n = 0};
     struct open_summary s;
     int rc = arrivals_poisson(rate, n + skip, schedule_seed, &schedule, l->e);
-    if (!rc) rc = open_begin(&run, server, &l->clock, &schedule, p->number, l->e);
+    if (!rc) rc = open_begin(&run, &p->servers, &schedule, p->round.number, l->e);
     /* an overloaded server would take longer than was planned, without end */
-    int64_t end = run.start + (int64_t)(2e9 * l->o->open_seconds);
-    while (!rc && run.n < schedule.n && run.free_at < end && !interrupt_seen())
-        rc = open_until(&run, run.n + 16, l->e);
-    p->number += run.n;
+    run.end = run.start + (int64_t)(2e9 * l->o->open_seconds);
+    if (!rc) rc = open_until(&run, schedule.n, l->e);
+    p->round.number += run.n;
     if (!rc) rc = open_summarise(&run, skip < run.n ? skip : 0, &s, l->e);
     struct measured *r = rc ? NULL : measured_add(l->out, p, "open", l->e);
     if (r) {
@@ -58,13 +55,13 @@ static int offer(struct loads *l, struct point *p, const struct load_server *ser
     return rc;
 }
 
-static int usable(struct loads *l, struct point *p, const struct load_server *server, double service_ns) {
+static int usable(struct loads *l, struct point *p, double service_ns) {
     const struct usable_options uo = {.limit_ns = llround(l->o->limit_ms * 1e6),
                                       .seconds = l->o->probe_seconds,
                                       .tolerance = l->o->probe_tolerance,
                                       .seed = schedule_seed};
     struct usable u;
-    TRY(usable_find(server, &l->clock, &uo, service_ns, &p->number, &u, l->e));
+    TRY(usable_find(&p->servers, &uo, service_ns, &p->round.number, &u, l->e));
     struct measured *r = measured_add(l->out, p, "usable", l->e);
     int rc = r ? take(r, &u.run, u.skip, &u.summary, l->e) : ERR_INPUT;
     if (r) {
@@ -83,9 +80,15 @@ static bool asked(const struct measure_options *o, int load) {
     return false;
 }
 
+static uint64_t missing_so_far(const struct point *p) {
+    uint64_t n = 0;
+    for (int i = 0; i < p->servers.n; i++) n += p->scorer[i].missing;
+    return n;
+}
+
 /* What the item store did not have makes every row of the point one of less work than was asked for. */
 static void mark_missing(struct measured_list *l, int from, const struct point *p, uint64_t before) {
-    uint64_t missing = p->scorer.missing - before;
+    uint64_t missing = missing_so_far(p) - before;
     for (int i = from; missing && i < l->n; i++) {
         l->v[i].missing = missing;
         l->v[i].verdict = VERDICT_MISSING;
@@ -96,14 +99,14 @@ static int at_point(struct loads *l, struct point *p) {
     const struct measure_options *o = l->o;
     struct warm warm;
     int from = l->out->n;
-    uint64_t before = p->scorer.missing;
-    TRY(closed_warm_up(&p->server, &l->clock, WARM_WINDOW, WARM_MOST, &p->number, &warm, l->e));
+    uint64_t before = missing_so_far(p);
+    TRY(closed_warm_up(&p->servers, WARM_WINDOW, WARM_MOST, &p->round.number, &warm, l->e));
     const struct opt_doubles *given = o->offered_qps.n ? &o->offered_qps : &o->utilisation;
     for (int i = 0; asked(o, LOAD_OPEN) && i < given->n && !interrupt_seen(); i++) {
-        double rate = o->offered_qps.n ? given->v[i] : given->v[i] * 1e9 / warm.service_ns;
-        TRY(offer(l, p, &p->server, rate, warm.steady));
+        double rate = o->offered_qps.n ? given->v[i] : given->v[i] * 1e9 * p->servers.n / warm.service_ns;
+        TRY(offer(l, p, rate, warm.steady));
     }
-    if (asked(o, LOAD_USABLE)) TRY(usable(l, p, &p->server, warm.service_ns));
+    if (asked(o, LOAD_USABLE)) TRY(usable(l, p, warm.service_ns));
     mark_missing(l->out, from, p, before);
     return interrupt_seen() ? err_set(l->e, ERR_INTERRUPTED, "interrupted") : 0;
 }
@@ -111,7 +114,7 @@ static int at_point(struct loads *l, struct point *p) {
 int measure_open_loads(struct point *p, int n, const struct measure_options *o, struct measured_list *out,
                        struct err *e) {
     if (!asked(o, LOAD_OPEN) && !asked(o, LOAD_USABLE)) return 0;
-    struct loads l = {.o = o, .clock = clock_real(), .out = out, .e = e};
+    struct loads l = {.o = o, .out = out, .e = e};
     int rc = 0;
     progress_start(&l.bar, "offering load", (uint64_t)n);
     for (int i = 0; i < n && !rc; i++) {

@@ -123,6 +123,12 @@ static void compute_row(struct csv_line *l, const struct measured *r, const stru
     csv_num(l, r->limit_us > 0 ? r->limit_us / 1e3 : (double)NAN);
     csv_num(l, late_share(r));
     csv_text(l, p->spread);
+    csv_int(l, p->servers.n);
+    csv_int(l, p->threads_per_request);
+    if (p->split_from < SIZE_MAX)
+        csv_int(l, (int64_t)p->split_from);
+    else
+        csv_text(l, "");
     csv_end(l);
 }
 

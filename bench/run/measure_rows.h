@@ -7,20 +7,23 @@
 #include "bench/run/machine.h"
 #include "bench/run/requests.h"
 #include "bench/run/rounds.h"
+#include "bench/run/served.h"
 #include "serve/scorer.h"
+#include <stdatomic.h>
 #include <stdio.h>
 
 struct point { /* a model ready to answer one kind of requests */
     const char *variant, *features, *precision, *store;
     const char *spread; /* distribution of the number of candidates; "": fixed */
     const struct requests *requests;
-    int threads;
+    int threads; /* of all servers */
     struct scorer_cost cost;
-    struct scorer_server scorer;
-    struct load_server server; /* that one */
-    uint64_t number;           /* of the next request */
-    struct round_point round;
-    uint64_t missing; /* candidates of the counted requests whose record the store did not have */
+    struct load_servers servers;
+    struct scorer_server *scorer; /* [servers.n], those */
+    int threads_per_request;      /* of the largest */
+    size_t split_from;        /* candidates from which a server's threads share a request; SIZE_MAX: none */
+    struct round_point round; /* whose `number` all loads go on from */
+    _Atomic uint64_t missing; /* candidates of the counted requests whose record the store did not have */
 };
 
 struct measured { /* a point under one load */
@@ -47,6 +50,28 @@ void measured_release(struct measured_list *l);
 int measured_again(struct measured_list *l, const struct point *from, const struct point *to, struct err *e);
 /* Takes over the samples of p->round. */
 int measured_closed(struct measured_list *l, struct point *p, double limit_ms, struct err *e);
+
+/* measure_servers.c: what the servers of all points use, one point at a time. */
+struct measure_servers {
+    const struct measure_options *o;
+    struct pool *pool;        /* all threads */
+    int most;                 /* servers of a point */
+    size_t candidates;        /* of the largest request */
+    struct pool **own;        /* [most]: of one of so many servers; NULL when it has one thread */
+    struct scorer ***shared;  /* [served][most]: with several servers */
+    struct load_clock *clock; /* [most] */
+    float **score;            /* [most][candidates] */
+    uint32_t **order;         /* [most][candidates] */
+    int n_served;
+};
+/* The served models' scorers are calibrated by the requests q, the largest of all. */
+int measure_servers_open(const struct measure_options *o, struct pool *pool, const struct served_set *served,
+                         const struct requests *q, struct measure_servers *out, struct arena *a,
+                         struct err *e);
+/* Fills in the servers of p, of model number `i`: how many, and who. */
+int measure_servers_choose(struct measure_servers *m, const struct served_set *served, int i, struct point *p,
+                           struct arena *a, struct err *e);
+void measure_servers_close(struct measure_servers *m); /* a zeroed struct is fine */
 
 /* measure_open.c: runs the open loads that `o` asks for at each point, one after the other. */
 int measure_open_loads(struct point *p, int n, const struct measure_options *o, struct measured_list *out,

@@ -1,6 +1,6 @@
 /* rounds.h: the closed loop that times many points at once: they take turns of `turn` requests in the order
  * A B C C B A, so that whatever else the machine does meets all of them alike; the first `warmup` requests of a
- * turn do not count. A point is done when it has `requests` of them over at least `min_seconds`, when it has 100
+ * turn do not count. A point that several servers answer has as many clients, and a turn as many times as many requests. A point is done when it has `requests` of them over at least `min_seconds`, when it has 100
  * times as many, or when it has taken `seconds`.
  *
  *     struct round_point a = {.name = "a"}, b = {.name = "b"}, *both[] = {&a, &b};
@@ -12,10 +12,14 @@
 #ifndef PRERANK_BENCH_ROUNDS_H
 #define PRERANK_BENCH_ROUNDS_H
 #include "bench/load/samples.h"
+#include "bench/load/servers.h"
 #include "bench/run/experiment.h"
 
 struct round_point {
-    const char *name; /* for the progress bar */
+    const char *name;  /* for the progress bar */
+    int servers;       /* that answer at once; 0: one */
+    struct pool *pool; /* with several: a thread for each */
+    uint64_t number;   /* of the next request */
     struct samples got;
     int64_t busy_ns; /* all turns, warm-up excluded */
 };
@@ -28,8 +32,10 @@ struct rounds {
     struct round_options o;
     struct round_point *const *point;
     int n;
-    /* One request of point number `point`; `counts`: it is no warm-up. */
-    int (*ask)(void *ctx, int point, bool counts, int64_t *took_ns, struct err *e);
+    /* Request `number` of point number `point`, by its server number `server`; several servers ask at once. `counts`: it is
+     * no warm-up. */
+    int (*ask)(void *ctx, int point, int server, uint64_t number, bool counts, int64_t *took_ns,
+               struct err *e);
     void *ctx;
 };
 struct round_options rounds_of(const struct measure_options *m);

@@ -125,6 +125,18 @@ int served_open(const struct sweep *s, const struct serving_data *data, struct p
     return rc;
 }
 
+int served_split(const struct measure_options *o, struct scorer *s, const struct requests *q, float *score,
+                 struct err *e) {
+    size_t i = 0;
+    if (o->threads_over_candidates != SPLIT_AUTO) {
+        scorer_split(s, o->threads_over_candidates == SPLIT_NEVER ? SIZE_MAX : 0);
+        return 0;
+    }
+    while (requests_at(q, i).n < q->most) i++;
+    const struct request r = requests_at(q, i);
+    return scorer_calibrate(s, &r, score, e);
+}
+
 void served_release(struct served_set *set) {
     for (int i = 0; i < set->n; i++) scorer_free(set->v[i].scorer);
     for (int i = 0; i < set->n_graphs; i++) graph_release(&set->graph[i]);

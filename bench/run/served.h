@@ -14,6 +14,7 @@
 #ifndef PRERANK_BENCH_SERVED_H
 #define PRERANK_BENCH_SERVED_H
 #include "bench/run/precision.h"
+#include "bench/run/requests.h"
 #include "bench/run/sweep.h"
 #include "serve/scorer.h"
 
@@ -34,6 +35,10 @@ int served_check(const struct experiment *x, const char *dir, struct err *e);
 int served_open(const struct sweep *s, const struct serving_data *data, struct pool *pool,
                 struct served_set *out, struct err *e);
 void served_release(struct served_set *set);
+/* `measure.threads_over_candidates`: from how many candidates the scorer's threads share a request; auto measures it on the
+ * largest of some requests. score[] has room for that one. */
+int served_split(const struct measure_options *o, struct scorer *s, const struct requests *q, float *score,
+                 struct err *e);
 
 /* The weights of one run; `out` is initialised also on errors, and the caller's to release. */
 int served_load(const struct sweep *s, const struct sweep_run *r, struct graph *out, struct err *e);

@@ -168,6 +168,7 @@ Test(measure, missing_items_show_in_their_column_and_the_verdict) {
                               .spread = "",
                               .requests = &q,
                               .threads = 1,
+                              .servers = {.n = 1},
                               .round = {.busy_ns = 500000},
                               .missing = i ? 0 : 7};
         cr_assert_eq(samples_room(&p[i].round.got, 500, &e), 0);
@@ -256,4 +257,68 @@ Test(measure, fp32_alone_writes_no_table_of_precisions) {
     struct ran r = run("store: memory");
     cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
     cr_expect(!scratch_has(&s, "out/precision.csv"));
+}
+
+/* The cells of dssm's rows with 300 candidates under each load. */
+static void expect_servers(const char *servers, const char *threads) {
+    static const char *const load[] = {"closed", "open", "usable"};
+    const char *t = scratch_read(&s, "out/compute.csv");
+    for (int i = 0; i < 3; i++) {
+        char key[100];
+        snprintf(key, sizeof key, "variant=dssm,candidates=300,load=%s", load[i]);
+        cr_expect_str_eq(cell(&s, t, key, "servers"), servers, "%s", load[i]);
+        cr_expect_str_eq(cell(&s, t, key, "threads_per_request"), threads, "%s", load[i]);
+        cr_expect_str_eq(cell(&s, t, key, "threads"), "2");
+        cr_expect_gt(atof(cell(&s, t, key, "p50_us")), 0);
+    }
+}
+
+Test(measure, several_servers_answer_at_once_with_each_store_and_the_rows_say_so) {
+    static const char loads[] = "threads: 2, load: [closed, open, usable], limit_ms: 50, open_seconds: 0.2, "
+                                "utilisation: [0.5], probe_seconds: 0.1, probe_tolerance: 0.5";
+    char text[400];
+    snprintf(text, sizeof text, "%s, servers: 2, store: [memory, lmdb]", loads);
+    struct ran r = run(text);
+    cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
+    expect_servers("2", "1");
+    const char *t = scratch_read(&s, "out/compute.csv");
+    cr_expect_eq(count_lines(t), 1 + 4 * 2 * 3);
+    cr_expect_str_eq(cell(&s, t, "variant=mlp,candidates=300,store=lmdb,load=closed", "missing"), "0");
+    cr_expect_str_eq(cell(&s, t, "variant=mlp,candidates=300,store=lmdb,load=closed", "n"), "400");
+    cr_expect_str_eq(cell(&s, t, "variant=mlp,candidates=300,store=lmdb,load=closed", "split_from"), "");
+    snprintf(text, sizeof text, "%s, servers: 1, threads_over_candidates: always", loads);
+    cr_assert_eq(run(text).status, 0);
+    expect_servers("1", "2");
+    snprintf(text, sizeof text, "%s, threads_over_candidates: never", loads);
+    cr_assert_eq(run(text).status, 0);
+    expect_servers("1", "1");
+}
+
+Test(measure, servers_are_chosen_by_throughput_at_each_point) {
+    struct ran r = run("threads: 2, servers: 0");
+    cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
+    const char *t = scratch_read(&s, "out/compute.csv");
+    for (int v = 0; v < 2; v++)
+        for (int c = 0; c < 2; c++) {
+            char key[100];
+            snprintf(key, sizeof key, "variant=%s,candidates=%d", v ? "mlp" : "dssm", c ? 300 : 10);
+            int servers = atoi(cell(&s, t, key, "servers"));
+            cr_expect(servers == 1 || servers == 2, "%s: %d", key, servers);
+            if (servers == 2) cr_expect_str_eq(cell(&s, t, key, "threads_per_request"), "1");
+        }
+    r = run("threads: 2, servers: 3");
+    cr_expect_eq(r.status, 2);
+    cr_expect(strstr(r.err, "3 `servers` need as many `threads`, and those are 2"), "%s", r.err);
+}
+
+Test(measure, several_servers_have_a_connection_each_to_redis) {
+    char text[200];
+    if (!redis_start(&server, 0)) cr_skip_test("redis-server is not installed");
+    snprintf(text, sizeof text, "threads: 2, servers: 2, store: redis, store_server: \"%s\"", server.address);
+    struct ran r = run(text);
+    cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
+    cr_expect_str_eq(cell(&s, scratch_read(&s, "out/compute.csv"), "variant=mlp,candidates=300", "missing"),
+                     "0");
+    cr_expect_str_eq(cell(&s, scratch_read(&s, "out/compute.csv"), "variant=mlp,candidates=300", "servers"),
+                     "2");
 }
