@@ -31,7 +31,7 @@ PROGRAM  := $(BUILD)/prerank
 # one test program a module: tests/<module>/*.c with tests/support/*.c
 TESTS    := $(foreach m,$(MODULES),$(if $(wildcard tests/$(m)/*.c),$(BUILD)/tests/$(m)))
 
-.PHONY: all run data test run-tests bench bench-train bench-variants bench-score bench-scale bench-load bench-towers lint clean help
+.PHONY: all run data test run-tests bench bench-train bench-variants bench-score bench-levels bench-scale bench-load bench-towers lint clean help
 all: $(PROGRAM)
 
 help: ## this list
@@ -110,6 +110,9 @@ bench-score: $(BUILD)/perf_score
 	@bench/peers/setup.sh $(BUILD)
 	@bench/peers/duel.py score --build $(BUILD) $(DUEL)
 	@bench/peers/duel.py score --build $(BUILD) --hidden 1024,512,256,128,64 --brief --rounds 6 $(DUEL)
+
+bench-levels: $(BUILD)/perf_score ## scoring in each precision on each level of instructions (3 minutes)
+	@bench/peers/duel.py levels --build $(BUILD) $(DUEL)
 
 bench-load: $(BUILD)/perf_load ## the load generator against the theory of queues, on the real clock (3 minutes of a quiet machine)
 	@$(BUILD)/perf_load

@@ -35,7 +35,7 @@ static int make_int8(struct scorer *s, const struct chain *c, struct err *e) {
     TRY(fused_ranges_init(c, &s->ranges, e));
     TRY(make_fused(s, c, PRECISION_FP32, NULL, e));
     s->watch = &s->ranges;
-    int rc = scorer_watch(s, e);
+    int rc = scorer_watch(s, s->ranges.own, s->ranges.n, e);
     s->watch = NULL;
     TRY(rc);
     return make_fused(s, c, PRECISION_INT8, &s->ranges, e);

@@ -41,7 +41,11 @@ static int score_sample(struct scorer *s, const uint32_t **column, const uint32_
     return 0;
 }
 
-int scorer_watch(struct scorer *s, struct err *e) {
+/* Larger values than the sample's come, and what is beyond the range is cut off: 15 % more cost 15 % of a byte's
+ * resolution, and took the largest errors of logits down by a factor of up to five (docs/performance.md). */
+static const float head_room = 1.15f;
+
+int scorer_watch(struct scorer *s, float *most, size_t n_most, struct err *e) {
     size_t n = (size_t)s->n_pair + 1;
     const uint32_t **column = mem_calloc(2 * n, sizeof *column);
     int rc = column ? 0 : err_nomem(e, 2 * n * sizeof *column);
@@ -52,6 +56,7 @@ int scorer_watch(struct scorer *s, struct err *e) {
     s->split_from = 0;
     s->user_hits = 0;
     scorer_free_workers(s);
+    for (size_t i = 0; i < n_most; i++) most[i] *= head_room;
     mem_free(column);
     return rc;
 }
@@ -143,7 +148,7 @@ static int find_scales(struct scorer *s, size_t inputs, struct err *e) {
     if (s->cut.n_item) scale_of_records(s);
     if (!inputs) return 0;
     TRY(make_products(s, PRECISION_FP32, s->most, e));
-    return scorer_watch(s, e);
+    return scorer_watch(s, s->most, inputs, e);
 }
 
 /* ---- making and scoring ---- */

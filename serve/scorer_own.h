@@ -87,8 +87,9 @@ int scorer_pair_values(struct scorer *s, const char *name, size_t first, size_t 
 
 /* Runs the item stage into s->table and binds the pair program's table of records to it. */
 int scorer_make_table(struct scorer *s, struct err *e);
-/* Scores the sample, for those who watch: s->watch, and products in fp32. */
-int scorer_watch(struct scorer *s, struct err *e);
+/* Scores the sample for those who watch, s->watch and products in fp32, and gives the ranges that they leave in most[n] some
+ * head room. */
+int scorer_watch(struct scorer *s, float *most, size_t n_most, struct err *e);
 int scorer_make_workers(struct scorer *s, struct err *e);
 void scorer_free_workers(struct scorer *s);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times prerank and its peers on the same work, interleaved, and prints how they compare.
 
-    duel.py train|score [--build build] [--rounds 12] [--burst 0.6] [--ids 100000] [--candidates 2000]
+    duel.py train|score|levels [--build build] [--rounds 12] [--burst 0.6] [--ids 100000] [--candidates 2000]
                         [--hidden 256,128,64] [--brief] [--out FILE]
 
 Every contender is a process of its own that sets everything up, proves that it computes the same (losses of its first
@@ -396,6 +396,38 @@ def duel_score(o):
     return contenders, stopped, {"run": run, "machine": machine, "floor_us": floors, "size": size}
 
 
+LEVELS = ["amx", "dot", "avx512", "avx2", "portable"]
+
+
+def duel_levels(o):
+    """Each precision on lower and lower levels of instructions, one thread."""
+    folder, program = Path(o.build).resolve() / "peers" / "levels", Path(o.build) / "perf_score"
+    folder.mkdir(parents=True, exist_ok=True)
+    flags, rows, everyone = ["--candidates", o.candidates, "--hidden", o.hidden, "--threads", 1], [], []
+    run = {"bursts": 0, "repeated": 0, "disturbed": 0, "others_cpus": 0.0}
+    for p in PRECISIONS:
+        contenders = [Contender("prerank", p, level, [program, *flags, "--precision", p, "--isa", level, "--scores", folder / f"{p}-{level}.f32"])
+                      for level in LEVELS]  # fmt: skip
+        contenders = [c for c in contenders if c.facts["level"] == c.setting]  # what the processor has
+        for c in contenders:
+            c.difference = scores_difference(folder / f"{p}-{c.setting}.f32", folder / f"{p}-{contenders[0].setting}.f32")
+            size_burst(c, o.burst)
+        this = run_rounds(contenders, o.rounds, o.patience / len(PRECISIONS))
+        for key in run:
+            run[key] += this[key] / (len(PRECISIONS) if key == "others_cpus" else 1)
+        for c in contenders:
+            ns, (r, lo, hi) = [x for b in c.bursts for x in b["ns"]], ratio_interval(contenders[0], c)
+            rows.append([p, c.setting, in_us(percentile(ns, 0.5)), in_us(min(ns)), len(ns),
+                         f"{r:.2f} ({lo:.2f}-{hi:.2f})", f"{c.difference:.0e}"])  # fmt: skip
+            c.stop()
+        everyone += contenders
+    print(f"\nScoring by level of instructions: {o.hidden.replace(',', '-')}, {o.candidates} candidates, one thread\n")
+    table(["precision", "level", "p50 us", "least us", "requests", "time / the best level's", "scores differ by"], rows)
+    print(f"{o.rounds} rounds; other programs used {run['others_cpus']:.2f} processors during the bursts; {run['repeated']} bursts were "
+          f"repeated, {run['disturbed']} of {run['bursts']} were disturbed all the same\n")  # fmt: skip
+    return everyone, [], {"run": run, "size": o.candidates}
+
+
 def save(path, contenders, stopped, extra):
     path.parent.mkdir(parents=True, exist_ok=True)
     for c in contenders + stopped:
@@ -413,7 +445,7 @@ def save(path, contenders, stopped, extra):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("duel", choices=["train", "score"])
+    p.add_argument("duel", choices=["train", "score", "levels"])
     p.add_argument("--build", default="build", help="folder with perf_train, perf_score and peers/")
     p.add_argument("--rounds", type=int, default=12)
     p.add_argument("--burst", type=float, default=0.6, help="seconds of one contender in one round")
@@ -424,7 +456,7 @@ def main():
     p.add_argument("--patience", type=float, default=300, help="seconds to spend on repeating disturbed bursts")
     p.add_argument("--out", help="raw times (results/bench/DUEL-SIZE.json)")
     o = p.parse_args()
-    contenders, stopped, extra = (duel_train if o.duel == "train" else duel_score)(o)
+    contenders, stopped, extra = {"train": duel_train, "score": duel_score, "levels": duel_levels}[o.duel](o)
     size = o.ids if o.duel == "train" else extra["size"]
     save(Path(o.out or f"results/bench/{o.duel}-{size}.json"), contenders, stopped, extra)
     for c in contenders:

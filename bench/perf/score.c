@@ -46,7 +46,7 @@ struct score {
     int64_t vocab, uniform, tables_mib; /* of the last pair field */
     struct feature fields[FIELDS];
     const char *tables;
-    enum isa used;
+    enum isa used, level;                 /* by the products; and of everything else */
     double product_gflops;                /* of one thread, in the precision */
     const char *precision, *isa, *hidden; /* names; layers as "256,128,64" */
     uint32_t *column[FIELDS];             /* user and item fields: [ENTITIES] */
@@ -237,6 +237,7 @@ static int create_scorer(struct score *s, struct sample *t, struct err *e) {
     o.tables = (enum tables)tables;
     o.passes.table_bytes = (size_t)s->tables_mib << 20;
     TRY(fused_peak(o.precision, o.isa, &s->used, &s->product_gflops, e));
+    s->level = isa_limit(isa_best(), o.isa);
     o.sample = &sample;
     o.fuse = s->fuse;
     o.block = (size_t)s->block;
@@ -325,10 +326,10 @@ static json_t *last_table(const struct score *s) {
 }
 
 static json_t *ready(const struct score *s) {
-    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "ready", 1, "name", "prerank",
-                     "precision", s->precision, "isa", isa_names[s->used], "threads", (json_int_t)s->threads,
-                     "block", (json_int_t)s->block, "candidates", (json_int_t)s->candidates, "work", work(s),
-                     "last_pair_field", last_table(s));
+    return json_pack("{s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "ready", 1, "name", "prerank",
+                     "precision", s->precision, "isa", isa_names[s->used], "level", isa_names[s->level],
+                     "threads", (json_int_t)s->threads, "block", (json_int_t)s->block, "candidates",
+                     (json_int_t)s->candidates, "work", work(s), "last_pair_field", last_table(s));
 }
 
 static void release(struct score *s) {

@@ -9,32 +9,42 @@
 #include "nn/vec.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { SAMPLE_ROWS = 4096, RESAMPLES = 1000 };
+enum { SAMPLE_ROWS = 1 << 16, RESAMPLES = 1000 };
 static const uint64_t bootstrap_seed = 1;
 
+static int by_user(const void *a, const void *b) {
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Rows of a user follow each other: the scorer runs the user stage once for them. */
 int precision_sample(const struct dataset *ds, struct precision_sample *out, struct err *e) {
     uint64_t begin = ds->split[SPLIT_TRAIN].begin, rows = ds->split[SPLIT_TRAIN].end - begin;
     size_t n = rows < SAMPLE_ROWS ? (size_t)rows : SAMPLE_ROWS, fields = (size_t)ds->n_fields + 1;
     *out = (struct precision_sample){.arena = ARENA_INIT};
+    uint64_t *key = arena_alloc(&out->arena, (n + 1) * sizeof *key); /* the user, and which of the n rows */
     uint32_t *id = arena_alloc(&out->arena, (fields + 2) * (n + 1) * sizeof *id);
     const char **name = arena_alloc(&out->arena, fields * sizeof *name);
     const uint32_t **column = arena_alloc(&out->arena, fields * sizeof *column);
-    if (!id || !name || !column) {
+    if (!key || !id || !name || !column) {
         precision_sample_release(out);
-        return err_nomem(e, (fields + 2) * n * sizeof *id);
+        return err_nomem(e, (fields + 4) * n * sizeof *id);
     }
+    for (size_t i = 0; i < n; i++) key[i] = (uint64_t)ds->user[begin + i * rows / n] << 32 | i;
+    qsort(key, n, sizeof *key, by_user);
     uint32_t *user = id, *item = id + n, *next = id + 2 * n;
     int pairs = 0;
+    for (size_t i = 0; i < n; i++) {
+        user[i] = (uint32_t)(key[i] >> 32);
+        item[i] = ds->item[begin + (uint32_t)key[i] * rows / n];
+    }
     for (int f = 0; f < ds->n_fields; f++) {
         if (ds->field[f].side != SIDE_PAIR || ds->field[f].type != VALUE_ID) continue;
         name[pairs] = ds->field[f].name;
         column[pairs++] = next;
-        for (size_t i = 0; i < n; i++) *next++ = ds->field[f].rows.ids[begin + i * rows / n];
-    }
-    for (size_t i = 0; i < n; i++) {
-        user[i] = ds->user[begin + i * rows / n];
-        item[i] = ds->item[begin + i * rows / n];
+        for (size_t i = 0; i < n; i++) *next++ = ds->field[f].rows.ids[begin + (uint32_t)key[i] * rows / n];
     }
     out->rows = (struct scorer_sample){n, user, item, pairs, name, column};
     return 0;

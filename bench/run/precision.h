@@ -11,7 +11,7 @@
 #include "bench/run/sweep.h"
 #include "serve/scorer.h"
 
-/* Training rows at equal distances, for the scales of int8. */
+/* 65536 training rows at equal distances (all, where there are fewer), for the scales of int8. */
 struct precision_sample {
     struct arena arena;
     struct scorer_sample rows;

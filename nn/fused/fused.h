@@ -32,7 +32,8 @@
 
 struct fused_ranges { /* largest |activation| of each column after each stage: the sum, then the layers */
     float *max[CHAIN_LAYERS];
-    float *own;
+    float *own; /* all of them, [n] */
+    size_t n;
 };
 int fused_ranges_init(const struct chain *c, struct fused_ranges *out, struct err *e);
 void fused_ranges_release(struct fused_ranges *r);

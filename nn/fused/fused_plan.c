@@ -13,6 +13,7 @@ int fused_ranges_init(const struct chain *c, struct fused_ranges *out, struct er
     *out = (struct fused_ranges){0};
     for (int l = 0; l < c->n_layers; l++) floats += c->layer[l].n;
     if (!(out->own = mem_calloc(floats, sizeof *out->own))) return err_nomem(e, floats * sizeof *out->own);
+    out->n = floats;
     out->max[0] = out->own;
     for (int l = 0; l + 1 < c->n_layers; l++)
         out->max[l + 1] = out->max[l] + (l ? c->layer[l - 1].n : c->width);
