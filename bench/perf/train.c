@@ -4,12 +4,14 @@
  *     build/perf_train --write DIR          columns, row order and start weights for the peers; then ends
  *     build/perf_train --threads 2          a contender
  *     build/perf_train --variant parallel --options '{channels: [fm]}' --bursts 8      one line: speed, work and floor
+ *     build/perf_train --loss mixed --bursts 8                                         a softmax against sampled items
  *
  * `din` has a fifteenth field, the user's 20 recent items.
  *
  * A timed step is what the trainer does: row numbers from the shuffle, the batch's columns gathered slice by
  * slice, forward, backward, optimiser. Every epoch has the same row order, so that peers can read it from a
- * file; incomplete last batches are left out.
+ * file; incomplete last batches are left out. A softmax has batches of clicked rows and draws items as the trainer does
+ * (bench/run/negatives.h); a teacher's word (--distill 1) is any number.
  */
 #include "base/file.h"
 #include "base/mem.h"
@@ -17,6 +19,7 @@
 #include "base/progress.h"
 #include "base/rng.h"
 #include "bench/perf/perf.h"
+#include "bench/run/negatives.h"
 #include "nn/checkpoint.h"
 #include "nn/exec.h"
 #include "nn/optim.h"
@@ -49,28 +52,44 @@ static const struct feature default_fields[FIELDS + 1] = {
     FIELD("item_stock", SIDE_ITEM, 5),
     {"recent", SIDE_USER, VALUE_BAG, 0, "item_id", HISTORY}};
 
+/* What a column of the graph is of each row: a field, or one of these numbers; and the set of rows (nn/loss.h): 0: the
+ * batch's own, k: its k-th drawn items. */
+enum { LABEL = -5, ITEM, P, Q, TEACHER };
+struct source {
+    int what, set;
+};
+
 struct train {
     int64_t threads, slice, batch, entities;
     const struct variant *variant;
     const char *options; /* of the variant, as in a YAML file */
+    const char *loss;    /* its kind */
+    int64_t distill;     /* 1: a teacher's share of half */
+    struct objective objective;
+    struct dataset ds; /* the rows, as negatives.h wants them */
+    struct negatives negatives;
     int n_fields;
     struct feature fields[FIELDS + 1]; /* user_id, item_id and recent have `entities` ids */
     bool dense;
     uint32_t *column[FIELDS + 1]; /* [ROWS], or [ROWS][HISTORY] */
     float *label;                 /* [ROWS] */
-    struct shuffle order;
+    uint8_t *clicked;             /* [ROWS] the same */
+    uint32_t *row;                /* [n_rows] that are trained on: all, or the clicked ones */
+    uint64_t n_rows;
+    struct shuffle order; /* of row[] */
     struct pool *pool;
     struct graph graph;
     struct exec *x;
     struct optim *optim;
     /* the batch */
-    uint64_t *rows;          /* [batch] */
-    int n_slices, *field_of; /* graph column -> field, -1: label */
+    int n_sets, n_slices;
+    uint64_t *rows;        /* [n_sets][batch] */
+    struct source *source; /* [graph column] */
     struct exec_slice *slices;
     struct batch_column *columns; /* [slice][graph column] */
     uint32_t **ids;               /* [slice * columns + column] -> [slice rows][per_row] */
     uint32_t *offsets;            /* of bags, each of which has HISTORY ids: [slice + 1] */
-    float *labels;                /* [batch] */
+    float *numbers;               /* [slice * columns + column][slice rows] */
     int64_t step;
 };
 
@@ -86,11 +105,16 @@ static void fill_row(struct train *t, size_t i, struct rng *r) {
         t->column[f][i] = perf_field_id(&t->fields[f], t->fields[f].side == SIDE_USER ? user : item);
         logit += perf_effect(&t->fields[f], t->column[f][i]);
     }
-    t->label[i] = rng_uniform(r) < 1 / (1 + exp(-logit)) ? 1.0f : 0.0f;
+    t->clicked[i] = rng_uniform(r) < 1 / (1 + exp(-logit));
+    t->label[i] = t->clicked[i] ? 1.0f : 0.0f;
     for (uint32_t k = 0; k < HISTORY && t->n_fields > FIELDS; k++) {
         double u = (double)(rng_hash((uint64_t)user * HISTORY + k) >> 11) * 0x1p-53;
         t->column[FIELDS][i * HISTORY + k] = perf_zipf(u, (uint32_t)t->entities);
     }
+}
+
+static bool softmax_alone(const struct train *t) {
+    return loss_is_softmax(&t->objective.loss) && !t->distill;
 }
 
 static int make_rows(struct train *t, struct err *e) {
@@ -101,11 +125,34 @@ static int make_rows(struct train *t, struct err *e) {
         if (!t->fields[f].vocab) t->fields[f].vocab = (uint32_t)t->entities;
         if (!(t->column[f] = mem_alloc(bytes))) return err_nomem(e, bytes);
     }
-    if (!(t->label = mem_alloc(ROWS * sizeof(float)))) return err_nomem(e, ROWS * sizeof(float));
+    t->label = mem_alloc(ROWS * sizeof *t->label);
+    t->clicked = mem_alloc(ROWS);
+    t->row = mem_alloc(ROWS * sizeof *t->row);
+    if (!t->label || !t->clicked || !t->row) return err_nomem(e, ROWS * sizeof *t->label);
     struct rng r = rng_init(1, rng_stream("perf_train"));
     for (size_t i = 0; i < ROWS; i++) fill_row(t, i, &r);
-    t->order = shuffle_init(ROWS, 1);
+    for (uint32_t i = 0; i < ROWS; i++)
+        if (t->clicked[i] || !softmax_alone(t)) t->row[t->n_rows++] = i;
+    t->order = shuffle_init(t->n_rows, 1);
     return 0;
+}
+
+/* The i-th row in the order of training. */
+static uint32_t row_at(const struct train *t, uint64_t i) {
+    return t->row[shuffle_at(&t->order, i % t->n_rows)];
+}
+
+static int prepare_draws(struct train *t, struct err *e) {
+    t->ds = (struct dataset){.n_users = (uint32_t)t->entities,
+                             .n_items = (uint32_t)t->entities,
+                             .n_rows = ROWS,
+                             .user = t->column[0],
+                             .item = t->column[FIELDS / 2],
+                             .label = t->clicked};
+    t->ds.split[SPLIT_TRAIN].end = ROWS;
+    return loss_is_softmax(&t->objective.loss)
+               ? negatives_init(&t->negatives, &t->ds, ROWS, &t->objective.loss, e)
+               : 0;
 }
 
 static int write_rows(const struct train *t, const char *dir, struct err *e) {
@@ -115,7 +162,7 @@ static int write_rows(const struct train *t, const char *dir, struct err *e) {
     TRY(perf_write_npy(dir, "label", NPY_F32, t->label, ROWS, e));
     uint32_t *order = mem_alloc(ROWS * sizeof *order);
     if (!order) return err_nomem(e, ROWS * sizeof *order);
-    for (uint32_t i = 0; i < ROWS; i++) order[i] = (uint32_t)shuffle_at(&t->order, i);
+    for (uint32_t i = 0; i < ROWS; i++) order[i] = row_at(t, i);
     int rc = perf_write_npy(dir, "order", NPY_U32, order, ROWS, e);
     mem_free(order);
     TRY(rc);
@@ -141,16 +188,42 @@ static int read_options(const struct train *t, void *options, struct err *e) {
     return rc;
 }
 
+static int read_loss(struct train *t, struct err *e) {
+    const struct conf kind = {.type = CONF_SCALAR, .text = t->loss, .file = "--loss"};
+    opt_defaults(loss_opts, &t->objective.loss);
+    opt_defaults(distill_opts, &t->objective.distill);
+    if (t->distill) snprintf(t->objective.distill.teacher, sizeof t->objective.distill.teacher, "any");
+    return *t->loss ? opt_set(loss_opts, &t->objective.loss, "kind", &kind, "--loss", e) : 0;
+}
+
 static int make_model(struct train *t, struct err *e) {
     void *options = mem_calloc(1, t->variant->options_bytes);
     if (!options) return err_nomem(e, t->variant->options_bytes);
     graph_init(&t->graph);
     int rc = read_options(t, options, e);
     if (!rc)
-        rc = variant_build(t->variant, options, &(struct features){t->n_fields, t->fields}, &t->graph, e);
+        rc = variant_build_for(t->variant, options, &(struct features){t->n_fields, t->fields}, &t->objective,
+                               &t->graph, e);
     mem_free(options);
     TRY(rc);
     return graph_alloc_params(&t->graph, 1, e);
+}
+
+static struct source source_of(struct train *t, const char *column) {
+    static const char *const number[] = {[ITEM - LABEL] = LOSS_ITEM,
+                                         [P - LABEL] = LOSS_P,
+                                         [Q - LABEL] = LOSS_Q,
+                                         [TEACHER - LABEL] = LOSS_TEACHER};
+    enum loss_set kind;
+    int k;
+    const char *name = loss_column(column, &kind, &k);
+    struct source s = {.what = LABEL, .set = kind == LOSS_SET_ROW ? 0 : 1 + k};
+    if (s.set >= t->n_sets) t->n_sets = s.set + 1;
+    for (int f = 0; f < t->n_fields; f++)
+        if (!strcmp(name, t->fields[f].name)) s.what = f;
+    for (int w = ITEM; w <= TEACHER; w++)
+        if (!strcmp(name, number[w - LABEL])) s.what = w;
+    return s;
 }
 
 static int make_trainer(struct train *t, struct err *e) {
@@ -162,51 +235,71 @@ static int make_trainer(struct train *t, struct err *e) {
     TRY(optim_create(&t->graph, t->x, &o, t->pool, &t->optim, e));
     t->n_slices = (int)((batch + slice - 1) / slice);
     size_t n = (size_t)t->graph.n_columns, slices = (size_t)t->n_slices;
-    t->rows = mem_calloc(batch, sizeof *t->rows);
-    t->labels = mem_calloc(batch, sizeof *t->labels);
-    t->field_of = mem_calloc(n, sizeof *t->field_of);
+    t->source = mem_calloc(n, sizeof *t->source);
+    if (!t->source) return err_nomem(e, n * sizeof *t->source);
+    for (size_t c = 0; c < n; c++) t->source[c] = source_of(t, t->graph.column[c].name);
+    t->rows = mem_calloc((size_t)t->n_sets * batch, sizeof *t->rows);
     t->slices = mem_calloc(slices, sizeof *t->slices);
     t->columns = mem_calloc(slices * n, sizeof *t->columns);
     t->ids = mem_calloc(slices * n, sizeof *t->ids);
     t->offsets = mem_calloc(slice + 1, sizeof *t->offsets);
+    t->numbers = mem_calloc(slices * n * slice, sizeof *t->numbers);
     uint32_t *ids = mem_calloc(slices * n * slice * HISTORY, sizeof *ids);
-    if (!t->rows || !t->labels || !t->field_of || !t->slices || !t->columns || !t->ids || !t->offsets || !ids)
+    if (!t->rows || !t->slices || !t->columns || !t->ids || !t->offsets || !t->numbers || !ids)
         return err_nomem(e, slices * n * slice * HISTORY * sizeof *ids);
     for (size_t i = 0; i <= slice; i++) t->offsets[i] = (uint32_t)(i * HISTORY);
-    for (size_t c = 0; c < n; c++) {
-        t->field_of[c] = -1;
-        for (int f = 0; f < t->n_fields; f++)
-            if (!strcmp(t->graph.column[c].name, t->fields[f].name)) t->field_of[c] = f;
-    }
     for (size_t s = 0; s < slices; s++) {
         size_t first = s * slice, rows = batch - first < slice ? batch - first : slice;
         t->slices[s] = (struct exec_slice){rows, t->columns + s * n};
         for (size_t c = 0; c < n; c++) {
             struct batch_column *col = &t->columns[s * n + c];
             t->ids[s * n + c] = ids + (s * n + c) * slice * HISTORY;
-            if (t->field_of[c] < 0)
-                col->number = t->labels + first;
+            if (t->source[c].what < 0)
+                col->number = t->numbers + (s * n + c) * slice;
             else
                 col->ids = t->ids[s * n + c];
-            if (t->field_of[c] == FIELDS) col->offsets = t->offsets;
+            if (t->source[c].what == FIELDS) col->offsets = t->offsets;
         }
     }
     return 0;
 }
 
+static float number_of(const struct train *t, int what, uint64_t row) {
+    uint32_t item = t->ds.item[row];
+    switch (what) {
+    case ITEM:
+        return (float)item;
+    case P:
+        return t->negatives.p[item];
+    case Q:
+        return t->negatives.q[item];
+    case TEACHER:
+        return 0.1f + 0.8f * t->label[row];
+    default:
+        return t->label[row];
+    }
+}
+
 static void gather_slice(void *ctx, int s, int worker) {
     struct train *t = ctx;
     (void)worker;
-    size_t first = (size_t)s * (size_t)t->slice, n = t->slices[s].rows;
-    const uint64_t *rows = t->rows + first;
+    size_t first = (size_t)s * (size_t)t->slice, n = t->slices[s].rows, batch = (size_t)t->batch;
+    for (int k = 1; k < t->n_sets; k++)
+        for (size_t r = first; r < first + n; r++)
+            t->rows[(size_t)k * batch + r] =
+                negatives_draw(&t->negatives, rng_hash(rng_hash((uint64_t)(t->step * t->n_sets + k)) + r));
     for (int c = 0; c < t->graph.n_columns; c++) {
-        if (t->field_of[c] < 0) {
-            for (size_t r = 0; r < n; r++) t->labels[first + r] = t->label[rows[r]];
+        const struct source source = t->source[c];
+        const uint64_t *rows = t->rows + (size_t)source.set * batch + first;
+        size_t at = (size_t)(s * t->graph.n_columns + c);
+        if (source.what < 0) {
+            float *number = t->numbers + at * (size_t)t->slice;
+            for (size_t r = 0; r < n; r++) number[r] = number_of(t, source.what, rows[r]);
             continue;
         }
-        const uint32_t *from = t->column[t->field_of[c]];
-        uint32_t *to = t->ids[s * t->graph.n_columns + c];
-        size_t k = per_row(t, t->field_of[c]);
+        const uint32_t *from = t->column[source.what];
+        uint32_t *to = t->ids[at];
+        size_t k = per_row(t, source.what);
         for (size_t r = 0; r < n && k > 1; r++) memcpy(to + r * k, from + rows[r] * k, k * sizeof *to);
         if (k > 1) continue;
         for (size_t r = 0; r < n; r++) {
@@ -217,8 +310,8 @@ static void gather_slice(void *ctx, int s, int worker) {
 }
 
 static double run_step(struct train *t) {
-    uint64_t batch = (uint64_t)t->batch, at = (uint64_t)t->step++ % (ROWS / batch) * batch;
-    for (uint64_t i = 0; i < batch; i++) t->rows[i] = shuffle_at(&t->order, at + i);
+    uint64_t batch = (uint64_t)t->batch, at = (uint64_t)t->step++ % (t->n_rows / batch) * batch;
+    for (uint64_t i = 0; i < batch; i++) t->rows[i] = row_at(t, at + i);
     pool_run(t->pool, t->n_slices, gather_slice, t);
     double loss = exec_train(t->x, t->slices, t->n_slices, (uint64_t)t->step);
     optim_step(t->optim, 0.001);
@@ -246,11 +339,22 @@ struct work {
     double flops, bytes, distinct, dense; /* a step's distinct table rows; dense weights */
 };
 
-static double product_flops(const struct graph *g, const struct node *n) {
+/* How many items an example's user is scored against, in the mean. */
+static double scored_items(const struct train *t) {
+    double clicked = 0, batch = (double)t->batch;
+    bool in_batch = t->objective.loss.kind == LOSS_IN_BATCH || t->objective.loss.kind == LOSS_MIXED;
+    for (uint64_t i = 0; i < t->n_rows; i++) clicked += t->clicked[t->row[i]];
+    clicked /= (double)t->n_rows;
+    return clicked * batch * ((in_batch ? clicked : 0) + (double)(t->n_sets - 1));
+}
+
+static double product_flops(const struct train *t, const struct node *n) {
+    const struct graph *g = &t->graph;
     static const struct op *const products[] = {&op_cin, &op_target_attention, &op_max_sim,
                                                 &op_category_alignment};
     struct cost c = {0};
     if (n->op == &op_linear) return 2.0 * n->attr_i[2] * n->width;
+    if (n->op == &op_sampled_softmax) return 2.0 * n->attr_i[0] * scored_items(t);
     for (size_t i = 0; i < sizeof products / sizeof *products; i++)
         if (n->op == products[i] && n->op->cost) n->op->cost(g, n, &c);
     return c.flops;
@@ -264,7 +368,7 @@ static double distinct_ids(const struct train *t, int f) {
         mem_calloc((size_t)t->fields[f].vocab + 1, sizeof *seen); /* id -> last batch with it, from 1 */
     for (uint64_t i = 0; seen && i < batches * (uint64_t)t->batch; i++) {
         stamp = i / (uint64_t)t->batch + 1;
-        const uint32_t *id = t->column[f] + shuffle_at(&t->order, i) * k;
+        const uint32_t *id = t->column[f] + row_at(t, i) * k;
         for (size_t j = 0; j < k; j++) {
             n += seen[id[j]] != stamp;
             seen[id[j]] = stamp;
@@ -280,10 +384,12 @@ static struct work count_work(const struct train *t) {
     struct work w = {0};
     for (int i = 0; i < g->n_nodes; i++) {
         const struct node *n = g->node[i];
-        w.flops += 3 * product_flops(g, n);
+        w.flops += 3 * product_flops(t, n);
         if (n->op != &op_embedding && n->op != &op_sequence) continue;
-        int f = t->field_of[g->node[n->in[0]]->input];
-        double row = (double)g->param[n->param[0]]->cols * sizeof(float), distinct = distinct_ids(t, f);
+        const struct source source = t->source[g->node[n->in[0]]->input];
+        int f = source.what;
+        double row = (double)g->param[n->param[0]]->cols * sizeof(float),
+               distinct = source.set ? 0 : distinct_ids(t, f); /* drawn rows may be the batch's */
         w.bytes += (double)per_row(t, f) * (3 * row + sizeof(uint32_t)) + distinct * 6 * row / batch;
         w.distinct += distinct;
     }
@@ -327,8 +433,12 @@ static int report(struct train *t, int64_t bursts, struct err *e) {
     }
     struct work w = count_work(t);
     double floor = 1e9 / (w.flops / best.peak_gflops + w.bytes / best.memory_gbs);
-    printf("%-9s %-22s %10.0f %12.0f %10.0f %12.0f %8.0f %%\n", t->variant->name, t->options, fastest,
-           w.flops, w.bytes, floor, 100 * fastest / floor);
+    char what[80];
+    bool plain = !strcmp(t->options, "{}") && (*t->loss || t->distill);
+    snprintf(what, sizeof what, "%s%s%s%s", plain ? "" : t->options, t->loss,
+             *t->loss && t->distill ? ", " : "", t->distill ? "distill" : "");
+    printf("%-9s %-22s %10.0f %12.0f %10.0f %12.0f %8.0f %%\n", t->variant->name, what, fastest, w.flops,
+           w.bytes, floor, 100 * fastest / floor);
     return 0;
 }
 
@@ -339,12 +449,20 @@ static void release(struct train *t) {
     pool_free(t->pool);
     if (t->ids) mem_free(t->ids[0]);
     for (int f = 0; f <= FIELDS; f++) mem_free(t->column[f]);
-    void *own[] = {t->offsets, t->label, t->rows, t->labels, t->field_of, t->slices, t->columns, t->ids};
+    negatives_release(&t->negatives);
+    void *own[] = {t->offsets, t->label,  t->clicked, t->row,     t->rows,
+                   t->source,  t->slices, t->columns, t->numbers, t->ids};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
 }
 
 int main(int argc, char **argv) {
-    struct train t = {.threads = 2, .slice = 256, .batch = 1024, .entities = 100000, .options = "{}"};
+    struct train t = {.threads = 2,
+                      .slice = 256,
+                      .batch = 1024,
+                      .entities = 100000,
+                      .options = "{}",
+                      .loss = "",
+                      .n_sets = 1};
     struct err e = ERR_INIT;
     const char *dir = NULL, *update = "lazy", *variant = "dssm";
     int64_t steps = 0, bursts = 0;
@@ -356,6 +474,8 @@ int main(int argc, char **argv) {
         {"update", "embeddings: lazy | dense (lazy)", NULL, &update},
         {"variant", "the model (dssm)", NULL, &variant},
         {"options", "its options, as in a config ({})", NULL, &t.options},
+        {"loss", "bce, in_batch, uniform, popularity or mixed, with default options (bce)", NULL, &t.loss},
+        {"distill", "1: a teacher's share of half (0)", &t.distill, NULL},
         {"bursts",
          "no protocol: so many bursts, then one line: name, options, examples/s, FLOPs and bytes an example, "
          "floor, share of it",
@@ -370,10 +490,12 @@ int main(int argc, char **argv) {
             err_set(&e, ERR_INPUT, "--batch must be 1 .. %d, --slice at least 1, --ids 2 .. 10 M", ROWS / 20);
     if (!rc && !(t.variant = variant_find(variant)))
         rc = err_set(&e, ERR_INPUT, "--variant: there is no \"%s\"", variant);
-    if (!rc && dir && strcmp(variant, "dssm") != 0)
-        rc = err_set(&e, ERR_INPUT, "--write: the peers know dssm only");
+    if (!rc && dir && (strcmp(variant, "dssm") != 0 || *t.loss || t.distill))
+        rc = err_set(&e, ERR_INPUT, "--write: the peers know dssm and cross-entropy only");
+    if (!rc) rc = read_loss(&t, &e);
     if (!rc) rc = pool_create((int)t.threads, &t.pool, &e);
     if (!rc) rc = make_rows(&t, &e);
+    if (!rc) rc = prepare_draws(&t, &e);
     if (!rc) rc = make_model(&t, &e);
     if (!rc && dir) {
         rc = write_rows(&t, dir, &e);

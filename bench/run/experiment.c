@@ -147,6 +147,10 @@ static void read_train(struct reader *r, struct train_options *t, const struct c
     struct opt table[TRAIN_TABLE_MAX];
     train_table(table);
     experiment_read_options(r->p, table, t, map, what, NULL, 0);
+    if (map && t->monitor == MONITOR_NONE && t->schedule.schedule == SCHEDULE_PLATEAU)
+        problems_add(r->p, map,
+                     "%s: `schedule: plateau` waits for the monitored metric, and `monitor: none` has none",
+                     what);
 }
 
 static void read_data(struct reader *r) {

@@ -40,7 +40,7 @@
 #define EXPERIMENT_ID_MAX 48
 #define EXPERIMENT_ALL    "all-fields" /* the name of experiment.everything; no subset may have it */
 
-enum { MONITOR_GAUC, MONITOR_AUC, MONITOR_LOGLOSS };
+enum { MONITOR_GAUC, MONITOR_AUC, MONITOR_LOGLOSS, MONITOR_NONE };
 struct train_options {
     int64_t batch, slice, epochs, patience, eval_every, rows;
     int monitor;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const monitor_names[] = {"gauc", "auc", "logloss", NULL};
+static const char *const monitor_names[] = {"gauc", "auc", "logloss", "none", NULL};
 static const struct opt train_own[] = {
     OPT_INT(struct train_options, batch, "1024", 1, 1 << 20, "rows of a training step"),
     OPT_INT(struct train_options, slice, "256", 1, 1 << 20,
@@ -12,8 +12,10 @@ static const struct opt train_own[] = {
     OPT_INT(struct train_options, epochs, "10", 1, 100000, "passes over the training rows, at most"),
     OPT_INT(struct train_options, patience, "2", 0, 100000,
             "stop after this many evaluations without a better one on the validation split; 0: never"),
-    OPT_ENUM(struct train_options, monitor, "gauc", monitor_names,
-             "validation metric that stops training and chooses the epoch to keep"),
+    OPT_ENUM(
+        struct train_options, monitor, "gauc", monitor_names,
+        "validation metric that stops training and chooses the epoch to keep; none: all epochs run, and the "
+        "last one is kept"),
     OPT_INT(struct train_options, eval_every, "1", 1, 100000, "epochs from one evaluation to the next"),
     OPT_INT(struct train_options, rows, "0", 0, 1e15,
             "train on this many rows, the first of the training split; 0: all"),

@@ -74,6 +74,8 @@ static double monitored(const struct trainer *r, const struct quality *q) {
         return q->auc;
     case MONITOR_LOGLOSS:
         return -q->logloss;
+    case MONITOR_NONE:
+        return (double)NAN;
     default:
         return q->gauc;
     }
@@ -194,6 +196,7 @@ static int finish(struct trainer *r) {
         TRY(measure_split(r, SPLIT_VALID, true, r->score, &m->quality[SPLIT_VALID]));
     if (split_rows(ds, SPLIT_TEST))
         TRY(measure_split(r, SPLIT_TEST, true, m->test_score, &m->quality[SPLIT_TEST]));
+    if (r->t->train->monitor == MONITOR_NONE) return 0;
     if (!split_rows(ds, SPLIT_VALID))
         add_note(m, "no validation rows: no early stopping, the last epoch is kept");
     else if (!r->stops_early)

@@ -8,7 +8,7 @@
  * The validation split is scored before training (epoch 0) and after each epoch; the weights of the best
  * epoch from 1 on are kept, and only the validation split decides which that is. Without validation rows, or
  * when the monitored metric does not exist there, training runs all epochs and the last weights are kept;
- * `note` says so. Nothing depends on the number of threads but the times.
+ * `note` says so. Likewise with `monitor: none`, without a note. Nothing depends on the number of threads but the times.
  */
 #ifndef PRERANK_BENCH_TRAINER_H
 #define PRERANK_BENCH_TRAINER_H

@@ -67,6 +67,12 @@ void tune_read(struct experiment *x, struct problems *p) {
     if (n_points(grid) > POINTS_MAX)
         problems_add(p, grid, "tune: more than %d combinations; each is a training of every variant",
                      POINTS_MAX);
+    for (int v = 0; v < x->n_variants; v++)
+        if (x->variant[v].train.monitor == MONITOR_NONE)
+            problems_add(p, grid,
+                         "tune: %s has `monitor: none`, and the points are compared by that metric; use "
+                         "gauc, auc or logloss",
+                         x->variant[v].id);
     for (int v = 0; v < x->n_variants + x->n_teachers; v++)
         if (strlen(x->variant[v].id) + SUFFIX > EXPERIMENT_ID_MAX)
             problems_add(p, x->variant[v].at, "tune: the id `%s` must be at most %d characters",

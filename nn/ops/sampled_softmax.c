@@ -25,7 +25,7 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK      32
+#define BLOCK      64
 #define TASKS      4
 #define OWN_INPUTS 6
 enum { IN_U, IN_V, IN_LABEL, IN_ITEM, IN_P, IN_Q };
@@ -159,16 +159,21 @@ static float hard_score(const struct op_ctx *c, const struct pool_of_items *p, s
     return vec_dot(p->d, p->u + i * p->d, c->in[in].p + row * c->in[in].ld);
 }
 
+KERNEL static void shift_and_mask(size_t n, float *score, const float *item, const float *shift, float own) {
+    for (size_t j = 0; j < n; j++) {
+        float shifted = score[j] + shift[j];
+        score[j] = item[j] == own ? -(float)INFINITY : shifted;
+    }
+}
+
 /* score = s_ij + shift_j of rows first .. first + n against the whole pool; -INFINITY where masked. */
 static void score_block(const struct op_ctx *c, const struct pool_of_items *p, size_t first, size_t n,
                         float *score) {
     gemm_nt(n, p->n_items, p->d, (struct mat){p->u + first * p->d, p->d}, p->v, p->d,
             (struct mat){score, p->n_items}, false);
-    for (size_t i = 0; i < n; i++) {
-        float own = value(c, IN_ITEM, p->row[first + i]), *s = score + i * p->n_items;
-        for (size_t j = 0; j < p->n_items; j++)
-            s[j] = p->item[j] == own ? -(float)INFINITY : s[j] + p->shift[j];
-    }
+    for (size_t i = 0; i < n; i++)
+        shift_and_mask(p->n_items, score + i * p->n_items, p->item, p->shift,
+                       value(c, IN_ITEM, p->row[first + i]));
 }
 
 /* One of TASKS parts of the clicked rows, in whole blocks. */

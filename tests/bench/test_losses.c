@@ -303,6 +303,8 @@ Test(losses, what_makes_no_sense_is_refused_with_its_position) {
     REFUSED("  - dssm: {loss: {kind: bce, negatives: 2}}\n", "x.yaml:19:30: ", "`negatives` means nothing");
     REFUSED("  - dssm: {loss: {kind: softmax}}\n", "x.yaml:19:25: ", "in_batch");
     REFUSED("  - dssm: {loss: in_batch, train: {monitor: logloss}}\n", "x.yaml:19:18: ", "logloss");
+    REFUSED("  - dssm: {train: {monitor: none, schedule: plateau}}\n",
+            "x.yaml:19:19: ", "`schedule: plateau` waits");
     REFUSED("  - dssm: {id: a, loss: in_batch}\n  - dssm: {distill: a}\n", "x.yaml:20:21: ", "softmax");
     REFUSED("  - dssm: {distill: {weight: 0.2}}\n", "x.yaml:19:21: ", "needs a `teacher`");
     REFUSED("  - parallel: {channels: [fm], distill: {teacher: mlp, feature: 1}}\n",

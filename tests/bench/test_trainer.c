@@ -96,6 +96,20 @@ Test(trainer, monitors_what_it_is_told_to) {
     trained_release(&m);
 }
 
+Test(trainer, with_nothing_to_monitor_it_runs_all_epochs_and_keeps_the_last) {
+    struct trained m;
+    open_data(3000, "variants: [mlp]\ntrain: {batch: 32, epochs: 20, patience: "
+                    "1, learning_rate: 0.01, monitor: none}\n");
+    cr_assert_eq(train(2, &m), 0, "%s", e.msg);
+    double best = 0;
+    for (size_t i = 1; i < m.n_epochs; i++) best = fmax(best, m.epoch[i].valid.gauc);
+    cr_expect_eq(m.best_epoch, 20);
+    cr_expect_eq(m.quality[SPLIT_VALID].gauc, m.epoch[20].valid.gauc);
+    cr_expect_lt(m.epoch[20].valid.gauc, best, "GAUC would have chosen another");
+    cr_expect_str_eq(m.note, "");
+    trained_release(&m);
+}
+
 Test(trainer, gives_the_same_bits_on_any_number_of_threads) {
     struct trained a, b;
     open_data(2500, "variants:\n  - dssm: {dropout: 0.2, batch_norm: true}\n"

@@ -89,4 +89,7 @@ Test(tune, a_mistake_has_its_place_and_reason) {
         cr_expect_eq(r.status, 2, "%s", bad[i].text);
         cr_expect(strstr(r.err, bad[i].message) && strstr(r.err, "x.yaml:"), "%s%s", bad[i].text, r.err);
     }
+    write_experiment(", train: {monitor: none}", "", "", "tune: {learning_rate: [0.1]}\n");
+    struct ran r = prerank(&s, "check %s/x.yaml", s.dir);
+    cr_expect(r.status == 2 && strstr(r.err, "dssm has `monitor: none`"), "%s", r.err);
 }
