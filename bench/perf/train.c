@@ -291,7 +291,7 @@ static void gather_slice(void *ctx, int s, int worker) {
     for (int c = 0; c < t->graph.n_columns; c++) {
         const struct source source = t->source[c];
         const uint64_t *rows = t->rows + (size_t)source.set * batch + first;
-        size_t at = (size_t)(s * t->graph.n_columns + c);
+        size_t at = (size_t)s * (size_t)t->graph.n_columns + (size_t)c;
         if (source.what < 0) {
             float *number = t->numbers + at * (size_t)t->slice;
             for (size_t r = 0; r < n; r++) number[r] = number_of(t, source.what, rows[r]);
