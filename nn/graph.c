@@ -115,6 +115,16 @@ int graph_input(struct graph *g, const char *name, side_t side, enum value_type 
     return id;
 }
 
+int graph_set_params(struct graph *g, int node, int n, const int *param) {
+    if (node < 0) return -1;
+    size_t bytes = (size_t)n * sizeof *param;
+    int *list = arena_alloc(&g->arena, bytes);
+    if (!list) return err_nomem(&g->err, bytes), -1;
+    g->node[node]->param = memcpy(list, param, bytes);
+    g->node[node]->n_params = n;
+    return node;
+}
+
 void graph_add_loss(struct graph *g, int node, double weight) {
     if (g->err.code) return;
     if (node < 0 || g->node[node]->width != 1 || g->n_losses == 8) {

@@ -133,6 +133,8 @@ int graph_add_node(struct graph *g, const struct op *op, const char *name, int n
                    int width);
 int graph_add_param(struct graph *g, const char *name, enum param_kind kind, size_t rows, size_t cols,
                     enum init_kind init);
+/* The parameters that a node reads, copied; returns the node, -1 when memory is out or node is -1. */
+int graph_set_params(struct graph *g, int node, int n, const int *param);
 int graph_fail(struct graph *g, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* returns -1 */
 
 /* ---- builders (nn/ops/) : x, y are node numbers; B rows are implied ---- */

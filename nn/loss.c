@@ -73,12 +73,7 @@ struct towers {
 /* x's columns times a linear layer's weights (1,D), which this node then shares. */
 static int scale_columns(struct graph *g, int x, int linear) {
     int id = graph_add_node(g, &op_column_scale, "loss.fusion", 1, &x, g->node[x]->width);
-    int *param = id < 0 ? NULL : arena_alloc(&g->arena, sizeof *param);
-    if (!param) return id < 0 ? -1 : (err_nomem(&g->err, sizeof *param), -1);
-    param[0] = g->node[linear]->param[0];
-    g->node[id]->param = param;
-    g->node[id]->n_params = 1;
-    return id;
+    return graph_set_params(g, id, 1, g->node[linear]->param);
 }
 
 /* The score is scale <user, item>, up to what is the same for all items: an inner product, or a linear layer

@@ -50,11 +50,7 @@ int nn_sequence(struct graph *g, int ids, int length, int dim, const char *table
     struct node *n = g->node[id];
     n->attr_i[0] = length;
     n->attr_i[1] = dim;
-    if (!(n->param = arena_alloc(&g->arena, sizeof *n->param)))
-        return err_nomem(&g->err, sizeof *n->param), -1;
-    n->param[0] = p;
-    n->n_params = 1;
-    return id;
+    return graph_set_params(g, id, 1, &p);
 }
 
 /* Some rows of the batch, their recent items one after the other: products of a few hundred items are what OpenBLAS is good
@@ -210,8 +206,7 @@ int nn_target_attention(struct graph *g, int sequence, int q, int hidden, const 
     static const char *const part[] = {"0.weight", "0.bias", "1.weight", "1.bias"};
     size_t rows[] = {(size_t)hidden, 1, 1, 1}, cols[] = {4 * (size_t)d, (size_t)hidden, (size_t)hidden, 1};
     int id = graph_add_node(g, &op_target_attention, name, 2, in, d);
-    int *param = arena_alloc(&g->arena, 4 * sizeof *param);
-    if (!param) return err_nomem(&g->err, 4 * sizeof *param), -1;
+    int param[4];
     for (int k = 0; k < 4; k++) {
         char text[NN_NAME_MAX + 16];
         snprintf(text, sizeof text, "%s.%s", name, part[k]);
@@ -223,10 +218,8 @@ int nn_target_attention(struct graph *g, int sequence, int q, int hidden, const 
     }
     if (id < 0) return -1;
     struct node *n = g->node[id];
-    n->param = param;
-    n->n_params = 4;
     n->attr_i[0] = g->node[sequence]->attr_i[0];
     n->attr_i[1] = d;
     n->attr_i[2] = hidden;
-    return id;
+    return graph_set_params(g, id, 4, param);
 }

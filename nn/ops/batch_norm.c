@@ -109,8 +109,7 @@ int nn_batch_norm(struct graph *g, int x, const char *name, bool uniform_scale) 
     static const char *const part[] = {"weight", "bias", "running_mean", "running_var"};
     static const enum init_kind init[] = {INIT_ONE, INIT_ZERO, INIT_ZERO, INIT_ONE};
     int w = g->node[x]->width, id = graph_add_node(g, &op_batch_norm, name, 1, &x, w);
-    int *param = arena_alloc(&g->arena, 4 * sizeof *param);
-    if (!param) return err_nomem(&g->err, 4 * sizeof *param), -1;
+    int param[4];
     for (int k = 0; k < 4; k++) {
         char text[NN_NAME_MAX + 16];
         snprintf(text, sizeof text, "%s.%s", name, part[k]);
@@ -119,7 +118,5 @@ int nn_batch_norm(struct graph *g, int x, const char *name, bool uniform_scale) 
         if (param[k] >= 0) g->param[param[k]]->vector = true;
     }
     if (g->err.code) return -1;
-    g->node[id]->param = param;
-    g->node[id]->n_params = 4;
-    return id;
+    return graph_set_params(g, id, 4, param);
 }

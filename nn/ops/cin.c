@@ -154,9 +154,5 @@ int nn_cin(struct graph *g, int x, int x0, int maps, int dim, const char *name) 
     n->attr_i[0] = h;
     n->attr_i[1] = f;
     n->attr_i[2] = dim;
-    if (!(n->param = arena_alloc(&g->arena, sizeof *n->param)))
-        return err_nomem(&g->err, sizeof *n->param), -1;
-    n->param[0] = w;
-    n->n_params = 1;
-    return id;
+    return graph_set_params(g, id, 1, &w);
 }

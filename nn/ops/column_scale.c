@@ -36,13 +36,8 @@ int nn_column_scale(struct graph *g, int x, const char *name) {
     int w = graph_add_param(g, text, PARAM_DENSE, 1, (size_t)g->node[x]->width, INIT_ONE);
     int id = w < 0 ? -1 : graph_add_node(g, &op_column_scale, name, 1, &x, g->node[x]->width);
     if (id < 0) return -1;
-    struct node *n = g->node[id];
     g->param[w]->vector = true;
-    if (!(n->param = arena_alloc(&g->arena, sizeof *n->param)))
-        return err_nomem(&g->err, sizeof *n->param), -1;
-    n->param[0] = w;
-    n->n_params = 1;
-    return id;
+    return graph_set_params(g, id, 1, &w);
 }
 
 static void constant_forward(struct op_ctx *c) {

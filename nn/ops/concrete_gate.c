@@ -46,10 +46,6 @@ int nn_concrete_gate(struct graph *g, int fields, double temperature, const char
     if (id < 0) return -1;
     struct node *n = g->node[id];
     g->param[p]->vector = true;
-    if (!(n->param = arena_alloc(&g->arena, sizeof *n->param)))
-        return err_nomem(&g->err, sizeof *n->param), -1;
-    n->param[0] = p;
-    n->n_params = 1;
     n->attr_f[0] = temperature;
-    return id;
+    return graph_set_params(g, id, 1, &p);
 }

@@ -63,12 +63,5 @@ int nn_embedding(struct graph *g, int ids, int dim, const char *name) {
     if (g->param[p]->rows != rows || g->param[p]->cols != (size_t)dim)
         return graph_fail(g, "embedding: \"%s\" is %zu x %zu and cannot be shared with %s (%zu x %d)", name,
                           g->param[p]->rows, g->param[p]->cols, col->name, rows, dim);
-    int id = graph_add_node(g, &op_embedding, name, 1, &ids, dim);
-    if (id < 0) return -1;
-    struct node *n = g->node[id];
-    n->param = arena_alloc(&g->arena, sizeof *n->param);
-    if (!n->param) return err_nomem(&g->err, sizeof *n->param), -1;
-    n->param[0] = p;
-    n->n_params = 1;
-    return id;
+    return graph_set_params(g, graph_add_node(g, &op_embedding, name, 1, &ids, dim), 1, &p);
 }

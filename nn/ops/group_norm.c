@@ -49,14 +49,11 @@ int nn_group_norm(struct graph *g, int param, int groups) {
     int id = graph_add_node(g, &op_group_norm, "group_norm", 0, NULL, 1);
     if (id < 0) return -1;
     struct node *n = g->node[id];
-    n->param = arena_alloc(&g->arena, sizeof *n->param);
     n->attr_list = arena_alloc(&g->arena, 2 * sizeof *n->attr_list);
-    if (!n->param || !n->attr_list) return err_nomem(&g->err, sizeof *n->param), -1;
-    n->param[0] = param;
-    n->n_params = 1;
+    if (!n->attr_list) return err_nomem(&g->err, 2 * sizeof *n->attr_list), -1;
     n->n_attr = 2;
     n->attr_list[0] = (int)p->rows;
     n->attr_list[1] = (int)p->cols;
     n->attr_i[0] = groups;
-    return id;
+    return graph_set_params(g, id, 1, &param);
 }

@@ -74,12 +74,7 @@ static int linear(struct graph *g, int x, int units, enum act act, bool bias, co
     n->attr_i[0] = (int)act;
     n->attr_i[1] = bias;
     n->attr_i[2] = g->node[x]->width;
-    if (!(n->param = arena_alloc(&g->arena, 2 * sizeof *n->param)))
-        return err_nomem(&g->err, 2 * sizeof *n->param), -1;
-    n->param[0] = w;
-    n->param[1] = b;
-    n->n_params = bias ? 2 : 1;
-    return id;
+    return graph_set_params(g, id, bias ? 2 : 1, (int[]){w, b});
 }
 
 int nn_linear(struct graph *g, int x, int units, enum act act, const char *name) {
