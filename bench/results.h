@@ -13,6 +13,7 @@
  * importance.csv  one row per variant x selector x seed (and their mean) x field: what it is worth
  * subsets.csv     one row per variant x selector x K: which fields, and as which subset they were trained
  * ladder.csv      one row per model x step of the engine x candidates (measure.ladder); made by bench/run/ladder.c
+ * tables.csv      one row per model x precision x pair field: table of partial products, or product; made by served.c
  * precision.csv   one row per trained run x precision x split: quality as served in it; made by bench/run/precision.c
  * retrieval.csv   one row per two-tower model x seed (and their mean) x index x search parameter x topk, with `retrieval:`
  * selection.csv   one row per variant x selector: the area under its curve; made by selection.c
@@ -58,6 +59,9 @@
 #define RESULTS_LADDER_COLUMNS                                                                               \
     "variant,features,candidates,rank,step,precision,threads,concurrent,n,p50_us,p99_us,qps,speedup,gauc,"   \
     "gauc_delta,score_max_diff,user_hit_share"
+/* table_bytes: as floats, which the limit is about; *_ns: a candidate, empty when the choice was not measured */
+#define RESULTS_TABLES_COLUMNS                                                                               \
+    "variant,features,precision,layer,field,vocab,dim,units,table_bytes,table_ns,product_ns,chosen,why"
 /* gauc_delta: to the same run in fp32, *_lo and *_hi: bootstrap over users, paired; score_*: |logit - the logit in fp32| */
 #define RESULTS_PRECISION_COLUMNS                                                                            \
     "variant,features,precision,seed,split,rows,gauc,gauc_delta,auc,logloss,score_max_diff,score_mean_diff," \

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What tables of partial products are worth for pair fields of small and large vocabularies.
 
-    bench/perf/tables.py [--build build] [--rounds 12] [--burst 0.3] [--threads 2] [--precision fp32,bf16,fp16,int8]
+    bench/perf/tables.py [--build build] [--rounds 12] [--burst 0.3] [--threads 1] [--precision fp32,bf16,fp16,int8]
                          [--vocab 10,1000,100000,1000000] [--ids uniform,log]
 
 The ranker of perf_score with N ids in its last pair field, served in three processes that take turns (ABC CBA): that field
@@ -61,7 +61,7 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--burst", type=float, default=0.3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", default="fp32,bf16,fp16,int8")
     parser.add_argument("--vocab", default="10,1000,100000,1000000")
     parser.add_argument("--ids", default="uniform,log")

@@ -1,6 +1,7 @@
 /* What each step of the serving engine is worth: ladder.csv as pictures and a table. */
 #include "bench/report/html.h"
 #include "bench/report/section.h"
+#include "bench/report/svg.h"
 #include <math.h>
 #include <string.h>
 
@@ -185,14 +186,59 @@ static void ladder_table(const struct rungs *r, const struct study *s, double ca
     html_table_close(out);
 }
 
+/* What was chosen to be a table: one sentence from tables.csv, which need not be there. */
+static int tables_sentence(const struct study *s, struct str *out, struct err *e) {
+    enum { NAMED = 6 };
+    static const char *const names[] = {"variant", "precision", "field", "chosen", "why"};
+    struct table t;
+    bool there;
+    int column[5], rc = 0;
+    double *table_ns, *product_ns;
+    size_t measured = 0, tables = 0, named = 0;
+    TRY(section_table(s, "tables.csv", &t, &there, e));
+    if (!there) return 0;
+    for (int k = 0; k < 5 && !rc; k++) rc = table_need(&t, names[k], &column[k], e);
+    if (!rc) rc = table_numbers(&t, "table_ns", &table_ns, e);
+    if (!rc) rc = table_numbers(&t, "product_ns", &product_ns, e);
+    for (size_t i = 0; i < t.rows && !rc; i++) {
+        bool is_measured = !strcmp(table_text(&t, i, column[4]), "measured");
+        measured += is_measured;
+        tables += is_measured && !strcmp(table_text(&t, i, column[3]), "table");
+    }
+    if (!rc && measured)
+        str_addf(out,
+                 "<p>By measured cost, %zu of %zu pair fields (over models and precisions) are tables of "
+                 "partial products",
+                 tables, measured);
+    for (size_t i = 0; i < t.rows && !rc && measured > tables; i++) {
+        if (strcmp(table_text(&t, i, column[4]), "measured") != 0 ||
+            !strcmp(table_text(&t, i, column[3]), "table"))
+            continue;
+        if (named == NAMED) str_add(out, ", and others");
+        if (named++ >= NAMED) continue;
+        str_add(out, named > 1 ? ", " : "; faster as products: ");
+        xml_text(out, table_text(&t, i, column[0]));
+        str_addf(out, " in %s: ", table_text(&t, i, column[1]));
+        xml_text(out, table_text(&t, i, column[2]));
+        str_addf(out, " (%.0f ns a candidate instead of %.0f ns)", product_ns[i], table_ns[i]);
+    }
+    if (!rc && measured) str_add(out, " (tables.csv).</p>\n");
+    table_release(&t);
+    return rc;
+}
+
 static int write(const struct study *s, const struct gallery *g, struct str *out, struct err *e) {
     struct rungs r;
     bool there;
     TRY(rungs_load(s, &r, &there, e));
     if (!there) return 0;
-    if (r.t.rows) str_add(out, "<section id=\"ladder\">\n<h2>The engine, step by step</h2>\n");
+    int rc = 0;
+    if (r.t.rows) {
+        str_add(out, "<section id=\"ladder\">\n<h2>The engine, step by step</h2>\n");
+        rc = tables_sentence(s, out, e);
+    }
     double c = 0;
-    while (!isnan(c = next_size(&r, c))) {
+    while (!rc && !isnan(c = next_size(&r, c))) {
         char count[32];
         count_text(count, c);
         str_addf(out, "<h3>%s candidates</h3>\n", count);
@@ -205,7 +251,7 @@ static int write(const struct study *s, const struct gallery *g, struct str *out
     }
     if (r.t.rows) str_add(out, "</section>\n");
     table_release(&r.t);
-    return 0;
+    return rc;
 }
 
 const struct section section_ladder = {"ladder", "Engine", "ladder-", draw, write};

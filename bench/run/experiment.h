@@ -66,6 +66,8 @@ struct measure_options {
     int threads_over_candidates; /* SPLIT_... */
     double min_seconds, seconds, limit_ms;
     bool ladder;
+    int tables; /* as serve/tables.h numbers them */
+    int64_t tables_mib;
     struct opt_ints precision, store; /* members of precision_names and store_kind_names */
     char store_path[OPT_TEXT_MAX], store_server[OPT_TEXT_MAX];
     int64_t store_timeout_ms;

@@ -1,6 +1,7 @@
 /* experiment.h's option tables, and the experiment as JSON. */
 #include "bench/run/experiment.h"
 #include "serve/store.h"
+#include "serve/tables.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,13 @@ const struct opt measure_opts[] = {
                "response time budget, on the p99: slower points are not chosen; 0: none"),
     OPT_BOOL(struct measure_options, ladder, "false",
              "also time every model with the engine's steps added one after the other: ladder.csv"),
+    OPT_ENUM(struct measure_options, tables, "auto", tables_names,
+             "pair fields as tables of partial products: those that are faster so by measured time "
+             "(tables.csv), all, or "
+             "none"),
+    OPT_INT(
+        struct measure_options, tables_mib, "64", 0, 1 << 20,
+        "largest table of partial products, in MiB as floats; larger fields are multiplied per candidate"),
     OPT_ENUMS(struct measure_options, precision, "fp32", precision_names,
               "arithmetic of the pair stage and of item records: each model is timed in each"),
     OPT_ENUMS(struct measure_options, store, "memory", store_kind_names,

@@ -19,21 +19,22 @@ static const double confidence = 0.95;
 /* In the order they are added; each has those before it, but a precision has no other precision. */
 static const struct step {
     const char *name;
-    bool split, tables, columns, fuse, cache, select, threads, concurrent;
+    bool split, tables, columns, fuse, measured, cache, select, threads, concurrent;
     enum precision precision;
 } steps[] = {
-    {"cut graph", false, false, false, false, false, false, false, false, PRECISION_FP32},
-    {"item partial products", true, false, false, false, false, false, false, false, PRECISION_FP32},
-    {"tables of pair products", true, true, false, false, false, false, false, false, PRECISION_FP32},
-    {"pair features by column", true, true, true, false, false, false, false, false, PRECISION_FP32},
-    {"fused blocks", true, true, true, true, false, false, false, false, PRECISION_FP32},
-    {"users cached", true, true, true, true, true, false, false, false, PRECISION_FP32},
-    {"top-k by selection", true, true, true, true, true, true, false, false, PRECISION_FP32},
-    {"threads over candidates", true, true, true, true, true, true, true, false, PRECISION_FP32},
-    {"threads over requests", true, true, true, true, true, true, false, true, PRECISION_FP32},
-    {"bf16", true, true, true, true, true, true, true, false, PRECISION_BF16},
-    {"fp16", true, true, true, true, true, true, true, false, PRECISION_FP16},
-    {"int8", true, true, true, true, true, true, true, false, PRECISION_INT8},
+    {"cut graph", false, false, false, false, false, false, false, false, false, PRECISION_FP32},
+    {"item partial products", true, false, false, false, false, false, false, false, false, PRECISION_FP32},
+    {"tables of pair products", true, true, false, false, false, false, false, false, false, PRECISION_FP32},
+    {"pair features by column", true, true, true, false, false, false, false, false, false, PRECISION_FP32},
+    {"fused blocks", true, true, true, true, false, false, false, false, false, PRECISION_FP32},
+    {"tables by measured cost", true, true, true, true, true, false, false, false, false, PRECISION_FP32},
+    {"users cached", true, true, true, true, true, true, false, false, false, PRECISION_FP32},
+    {"top-k by selection", true, true, true, true, true, true, true, false, false, PRECISION_FP32},
+    {"threads over candidates", true, true, true, true, true, true, true, true, false, PRECISION_FP32},
+    {"threads over requests", true, true, true, true, true, true, true, false, true, PRECISION_FP32},
+    {"bf16", true, true, true, true, true, true, true, true, false, PRECISION_BF16},
+    {"fp16", true, true, true, true, true, true, true, true, false, PRECISION_FP16},
+    {"int8", true, true, true, true, true, true, true, true, false, PRECISION_INT8},
 };
 enum { STEPS = sizeof steps / sizeof *steps };
 
@@ -163,7 +164,7 @@ static void servers_release(struct rung *g) {
 /* ERR_INPUT with a precision: perhaps refused. */
 static int make_server(struct ladder *l, const struct rung *g, struct server *v, struct err *e) {
     const struct step *step = g->step;
-    struct scorer_options o = scorer_defaults();
+    struct scorer_options o = served_options(l->s, true);
     size_t most = g->requests->most;
     v->score = arena_alloc(&l->arena, most * sizeof *v->score);
     v->order = arena_alloc(&l->arena, most * sizeof *v->order);
@@ -180,7 +181,7 @@ static int make_server(struct ladder *l, const struct rung *g, struct server *v,
     v->rows.pair = pair_by_row;
     v->rows.pair_at = pair_at_by_row;
     o.passes.split = step->split;
-    if (!step->tables) o.passes.table_bytes = 0;
+    o.tables = step->measured ? TABLES_AUTO : step->tables ? TABLES_ALL : TABLES_NONE;
     o.fuse = step->fuse;
     o.user_cache = step->cache ? USER_CACHE : 0;
     o.precision = step->precision;

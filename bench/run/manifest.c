@@ -23,7 +23,7 @@ static const char *const own_files[] = {
     "effect.csv",     "curves.csv",      "compute.csv",      "latency.csv",     "tradeoff.csv",
     "importance.csv", "fields.csv",      "subsets.csv",      "selection.csv",   "retrieval.csv",
     "slices.csv",     "calibration.csv", "instructions.csv", "differences.csv", "precision.csv",
-    "cascade.csv",    "ladder.csv",      "tuning.csv",       "chosen.json",     "report.html"};
+    "cascade.csv",    "ladder.csv",      "tables.csv",      "tuning.csv",       "chosen.json",     "report.html"};
 /* clang-format on */
 
 static int list_names(const char *dir, int (*each)(const char *dir, const char *name, struct err *e), int *n,

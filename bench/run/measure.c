@@ -152,6 +152,7 @@ int measure_run(const struct sweep *s, const struct machine *machine, struct poo
     struct err own = ERR_INIT;
     struct measure m = {.s = s, .o = &s->x->measure, .pool = pool, .e = e ? e : &own};
     int rc = m.o->candidates.n ? prepare(&m) : 0; /* nothing to measure: tables without rows */
+    if (!rc && m.served.n) rc = served_write_tables(&m.served, m.e);
     if (!rc) rc = run_closed(&m);
     if (!rc) rc = measure_open_loads(m.point, m.n_points, m.o, &m.rows, m.e);
     if (!rc) rc = add_names(&m);

@@ -143,7 +143,7 @@ static int quality_in(struct lowered *l, const struct graph *g, const struct swe
                       enum split split, float *score, struct quality *q, bool *served) {
     const struct dataset *ds = l->s->ds;
     uint64_t begin = ds->split[split].begin;
-    struct scorer_options o = scorer_defaults();
+    struct scorer_options o = served_options(l->s, false);
     struct scorer *real = NULL;
     o.precision = p;
     o.sample = &l->sample.rows;

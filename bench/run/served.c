@@ -1,5 +1,7 @@
 #include "bench/run/served.h"
 #include "base/progress.h"
+#include "base/str.h"
+#include "bench/results.h"
 #include "nn/checkpoint.h"
 #include <unistd.h>
 
@@ -17,6 +19,15 @@ int served_load(const struct sweep *s, const struct sweep_run *r, struct graph *
     TRY(graph_alloc_params(out, (uint64_t)r->seed, e));
     TRY(sweep_path(s, "models", r, ".safetensors", path, e));
     return checkpoint_load(out, path, e);
+}
+
+struct scorer_options served_options(const struct sweep *s, bool timed) {
+    const struct measure_options *m = &s->x->measure;
+    struct scorer_options o = scorer_defaults();
+    o.tables = !timed && m->tables == TABLES_AUTO ? TABLES_ALL : (enum tables)m->tables;
+    o.table_times = s->table_times;
+    o.passes.table_bytes = (size_t)m->tables_mib << 20;
+    return o;
 }
 
 /* Models in two precisions are two sets of records. */
@@ -88,7 +99,7 @@ static int add_model(struct served_set *set, const struct sweep *s, const struct
     TRY(served_load(s, r, &set->graph[r->model], e));
     for (int p = 0; p < o->precision.n; p++)
         for (int k = 0; k < o->store.n; k++) {
-            struct scorer_options so = scorer_defaults();
+            struct scorer_options so = served_options(s, true);
             const char *precision = precision_names[o->precision.v[p]];
             so.precision = (enum precision)o->precision.v[p];
             so.sample = &set->sample.rows;
@@ -145,4 +156,52 @@ void served_release(struct served_set *set) {
     mem_free(set->graph);
     if (set->s) remove_folder(set->s->x, set->s->dir);
     *set = (struct served_set){0};
+}
+
+/* ---- tables.csv ---- */
+
+static void table_row(FILE *f, const struct served_set *set, const struct served *v,
+                      const struct table_choice *t) {
+    const struct sweep_model *m = &set->s->model[v->model];
+    bool measured = t->table_ns > 0;
+    struct csv_line c = {.f = f};
+    csv_text(&c, m->variant->id);
+    csv_text(&c, m->subset->name);
+    csv_text(&c, v->precision);
+    csv_text(&c, t->layer);
+    csv_text(&c, t->field);
+    csv_int(&c, (int64_t)t->rows);
+    csv_int(&c, (int64_t)t->dim);
+    csv_int(&c, (int64_t)t->units);
+    csv_num(&c, (double)t->rows * (double)t->units * sizeof(float));
+    csv_num(&c, t->table_ns);
+    csv_num(&c, t->product_ns);
+    csv_text(&c, t->table ? "table" : "product");
+    csv_text(&c, measured ? "measured" : t->fits ? "option" : "limit");
+    csv_end(&c);
+}
+
+/* A model has the same tables with every store; `f` NULL: only counts the rows. */
+static size_t table_rows(const struct served_set *set, FILE *f) {
+    size_t rows = 0;
+    for (int i = 0; i < set->n; i++) {
+        const struct served *v = &set->v[i];
+        size_t n;
+        const struct table_choice *t = scorer_tables(v->scorer, &n);
+        if (i && v[-1].model == v->model && v[-1].precision == v->precision) continue;
+        for (size_t k = 0; k < n && f; k++) table_row(f, set, v, &t[k]);
+        rows += n;
+    }
+    return rows;
+}
+
+int served_write_tables(const struct served_set *set, struct err *e) {
+    char path[1024];
+    struct file_out o;
+    if (!table_rows(set, NULL)) return 0;
+    TRY(file_join(path, sizeof path, set->s->dir, "tables.csv", e));
+    TRY(file_begin(&o, path, e));
+    fprintf(o.f, "%s\n", RESULTS_TABLES_COLUMNS);
+    table_rows(set, o.f);
+    return file_commit(&o, e);
 }

@@ -18,6 +18,10 @@
 #include "bench/run/sweep.h"
 #include "serve/scorer.h"
 
+/* Scorer options with the tables that `measure:` asks for. `timed` false: for quality, where the choice must be the same in
+ * every run; `auto` takes all then. */
+struct scorer_options served_options(const struct sweep *s, bool timed);
+
 struct served {
     int model; /* of the sweep */
     const struct sweep_run *run;
@@ -39,6 +43,8 @@ void served_release(struct served_set *set);
  * largest of some requests. score[] has room for that one. */
 int served_split(const struct measure_options *o, struct scorer *s, const struct requests *q, float *score,
                  struct err *e);
+/* tables.csv: the pair fields of each model and precision that could be tables; no file when there are none. */
+int served_write_tables(const struct served_set *set, struct err *e);
 
 /* The weights of one run; `out` is initialised also on errors, and the caller's to release. */
 int served_load(const struct sweep *s, const struct sweep_run *r, struct graph *out, struct err *e);

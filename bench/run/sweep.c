@@ -125,6 +125,7 @@ int sweep_add(struct sweep *s, const struct experiment_variant *v, const struct 
 
 static int plan(struct sweep *s, struct err *e) {
     struct features all;
+    TRY(table_times_create(NULL, NULL, &s->table_times, e));
     TRY(features_of_dataset(s->ds, &s->arena, &all, e));
     size_t models = (size_t)s->x->n_variants * (size_t)s->x->n_subsets;
     bool *keep = arena_alloc(&s->arena, (size_t)all.n + 1);
@@ -159,6 +160,7 @@ int sweep_plan(const struct experiment *x, const struct dataset *ds, const char 
 
 void sweep_release(struct sweep *s) {
     for (int i = 0; i < s->n_runs; i++) json_decref(s->run[i].result);
+    table_times_free(s->table_times);
     arena_release(&s->arena);
     memset(s, 0, sizeof *s);
 }

@@ -17,6 +17,7 @@
 #include "bench/run/experiment.h"
 #include "bench/run/trainer.h"
 #include "data/dataset.h"
+#include "serve/tables.h"
 
 struct sweep_model { /* a variant on a feature subset */
     const struct experiment_variant *variant;
@@ -51,6 +52,7 @@ struct sweep {
     struct sweep_model *model;
     struct sweep_run *run; /* in order of the models, then seed; none for models that are `same_as` another */
                            /* teachers that the experiment does not train anyway come after its models */
+    struct table_times *table_times; /* of all scorers that are timed */
 };
 int sweep_plan(const struct experiment *x, const struct dataset *ds, const char *dir, struct sweep *out,
                struct err *e);

@@ -7,10 +7,13 @@
 struct fused_work {
     uint32_t *row[2];   /* [FUSED_GROUP][most_words]: rows before and after a product */
     float *value;       /* [FUSED_GROUP][most_words]: sums, as floats or whole numbers */
-    float *base;        /* [FUSED_GROUP][width_pad]: with products of embeddings */
+    float *base;        /* [FUSED_GROUP][base_ld]: with products of embeddings */
     uint32_t *embedded; /* [FUSED_GROUP][words of the embeddings, and FUSED_K] */
     const char **line;  /* of a group's table rows */
 };
+
+/* Rows do not fall on the same lines of the cache. */
+static size_t base_ld(const struct fused *f) { return f->width_pad + FUSED_K; }
 
 int fused_work_create(const struct fused *f, struct fused_work **out, struct err *e) {
     *out = NULL;
@@ -21,7 +24,7 @@ int fused_work_create(const struct fused *f, struct fused_work **out, struct err
     w->row[1] = mem_calloc(words, sizeof(uint32_t));
     w->value = mem_calloc(words, sizeof(float));
     w->line = mem_calloc(FUSED_GROUP * f->lines + 1, sizeof *w->line);
-    w->base = mem_calloc(FUSED_GROUP * f->width_pad, sizeof(float));
+    w->base = mem_calloc(FUSED_GROUP * base_ld(f), sizeof(float));
     w->embedded = mem_calloc(FUSED_GROUP * (f->embedded.words + FUSED_K), sizeof *w->embedded);
     if (!w->line || !w->embedded || !w->row[0] || !w->row[1] || !w->value || !w->base) {
         fused_work_free(w);
@@ -105,11 +108,18 @@ static void gather_embeddings(struct group *g) {
     }
 }
 
-/* base + the embeddings' products, a row a candidate. */
+/* x = factor * x + more, column by column. */
+KERNEL static void scale_rows(size_t rows, size_t n, struct mat x, const float *factor, const float *more) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c++) x.p[r * x.ld + c] = x.p[r * x.ld + c] * factor[c] + more[c];
+}
+
+/* base + the embeddings' products, a row a candidate; `scaled`: in units of bytes, as the base's second half. */
 static void multiply_embeddings(struct group *g, bool scaled) {
     const struct fused *f = g->f;
     const struct fused_layer *l = &f->embedded;
-    struct mat to = {g->w->base, f->width_pad}, base = {(float *)g->in->base, 0};
+    struct mat to = {g->w->base, base_ld(f)}, base = {(float *)g->in->base, 0};
+    const float *bias = scaled ? f->zeros : base.p;
     size_t ld = l->words + FUSED_K;
     const uint32_t *x = g->w->embedded;
     gather_embeddings(g);
@@ -119,10 +129,12 @@ static void multiply_embeddings(struct group *g, bool scaled) {
             f->k.mul_bf16(g->n, l->words, x, ld, w, to.p + p, to.ld, &g->ask);
         else
             f->k.mul_f32(g->n, l->words, (const float *)(const void *)x, ld, (const float *)(const void *)w,
-                         base.p + p, false, to.p + p, to.ld, &g->ask);
+                         bias + p, false, to.p + p, to.ld, &g->ask);
     }
-    if (f->embedded_bf16) vec_copy(g->n, f->width, to, base, 1, true);
-    for (size_t r = 0; r < g->n && scaled; r++) scaled_base(f, to.p + r * to.ld, to.p + r * to.ld);
+    if (scaled)
+        scale_rows(g->n, f->width, to, f->inv, base.p + f->width_pad);
+    else if (f->embedded_bf16)
+        vec_copy(g->n, f->width, to, base, 1, true);
 }
 
 static struct fused_sum sum_of(struct group *g, bool scaled) {
@@ -138,7 +150,7 @@ static struct fused_sum sum_of(struct group *g, bool scaled) {
     if (f->n_products) {
         multiply_embeddings(g, scaled);
         s.base = g->w->base;
-        s.base_ld = f->width_pad;
+        s.base_ld = base_ld(f);
     }
     return s;
 }

@@ -35,13 +35,14 @@ Test(ladder, every_step_is_timed_on_the_same_requests_and_keeps_the_scores) {
                                         "tables of pair products",
                                         "pair features by column",
                                         "fused blocks",
+                                        "tables by measured cost",
                                         "users cached",
                                         "top-k by selection",
                                         "threads over candidates",
                                         "threads over requests"};
     run_ladder("true");
     const char *t = scratch_read(&s, "out/ladder.csv");
-    cr_expect_eq(count_lines(t), 1 + 2 * 12);
+    cr_expect_eq(count_lines(t), 1 + 2 * 13);
     for (int v = 0; v < 2; v++)
         for (size_t i = 0; i < sizeof exact / sizeof *exact; i++) {
             const char *variant = v ? "dcn" : "mlp";
@@ -56,7 +57,9 @@ Test(ladder, every_step_is_timed_on_the_same_requests_and_keeps_the_scores) {
         cr_expect_gt(number(t, v ? "dcn" : "mlp", "int8", "score_max_diff"), 1e-5);
         cr_expect_lt(fabs(number(t, v ? "dcn" : "mlp", "int8", "gauc_delta")), 0.02);
     }
-    cr_expect(strstr(scratch_read(&s, "out/report.html"), "id=\"ladder\""), "the report has a section");
+    const char *report = scratch_read(&s, "out/report.html");
+    cr_expect(strstr(report, "id=\"ladder\""), "the report has a section");
+    cr_expect(strstr(report, "<p>By measured cost, "), "which says what became a table");
 }
 
 Test(ladder, is_not_measured_unasked) {

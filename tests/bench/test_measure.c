@@ -322,3 +322,53 @@ Test(measure, several_servers_have_a_connection_each_to_redis) {
     cr_expect_str_eq(cell(&s, scratch_read(&s, "out/compute.csv"), "variant=mlp,candidates=300", "servers"),
                      "2");
 }
+
+static const char *tables(const char *which, const char *rest) {
+    char text[400];
+    snprintf(
+        text, sizeof text,
+        "variants: [mlp, dssm]\ntrain: {epochs: 1}\n"
+        "measure: {candidates: [10], requests: 400, min_seconds: 0, recall_requests: 20, tables: %s%s}\n",
+        which, rest);
+    scratch_write(&s, "x.yaml", small_experiment(&s, 1000, text));
+    struct ran r = prerank(&s, "run %s/x.yaml --out %s/%s", s.dir, s.dir, which);
+    cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
+    snprintf(text, sizeof text, "%s/tables.csv", which);
+    return scratch_read(&s, text);
+}
+
+Test(measure, which_pair_fields_are_tables_is_asked_for_or_measured_and_written_down) {
+    const char *all = tables("all", ""), *none = tables("none", ""), *measured = tables("auto", "");
+    size_t fields = count_lines(all) - 1;
+    cr_assert_gt(fields, 0);
+    cr_expect_eq(count_lines(none) - 1, fields);
+    cr_expect_eq(count_lines(measured) - 1, fields);
+    cr_expect_str_eq(cell(&s, all, "variant=mlp", "chosen"), "table");
+    cr_expect_str_eq(cell(&s, all, "variant=mlp", "why"), "option");
+    cr_expect_str_eq(cell(&s, all, "variant=mlp", "table_ns"), "");
+    cr_expect_str_eq(cell(&s, none, "variant=mlp", "chosen"), "product");
+    cr_expect_str_eq(cell(&s, measured, "variant=mlp", "why"), "measured");
+    double table_ns = atof(cell(&s, measured, "variant=mlp", "table_ns")),
+           product_ns = atof(cell(&s, measured, "variant=mlp", "product_ns"));
+    cr_expect(table_ns > 0 && product_ns > 0);
+    cr_expect_str_eq(cell(&s, measured, "variant=mlp", "chosen"),
+                     table_ns <= product_ns ? "table" : "product");
+    double bytes = atof(cell(&s, all, "variant=mlp", "table_bytes"));
+    cr_expect_eq(bytes, 4 * atof(cell(&s, all, "variant=mlp", "vocab")) *
+                            atof(cell(&s, all, "variant=mlp", "units")));
+    double flops_all =
+               atof(cell(&s, scratch_read(&s, "all/compute.csv"), "variant=mlp", "flops_per_candidate")),
+           flops_none =
+               atof(cell(&s, scratch_read(&s, "none/compute.csv"), "variant=mlp", "flops_per_candidate"));
+    cr_expect_gt(flops_none, flops_all, "the option reaches the scorer that is timed");
+    /* quality does not depend on what was measured: with `auto` it is that of `all` */
+    static const char times[] = "train_seconds,examples_per_second";
+    cr_expect_str_eq(without_columns(&s, scratch_read(&s, "auto/effect.csv"), times),
+                     without_columns(&s, scratch_read(&s, "all/effect.csv"), times));
+}
+
+Test(measure, a_field_beyond_the_limit_is_no_table) {
+    const char *t = tables("all", ", tables_mib: 0");
+    cr_expect_str_eq(cell(&s, t, "variant=mlp", "chosen"), "product");
+    cr_expect_str_eq(cell(&s, t, "variant=mlp", "why"), "limit");
+}
