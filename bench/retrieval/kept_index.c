@@ -26,6 +26,11 @@ static void open_old(const char *path, const char *about, struct vectors items, 
     json_t *j = NULL;
     if (!file_exists(path) || !file_exists(about)) return;
     int rc = file_read_json(about, &j, &why);
+    struct hash now = {""};
+    if (!rc) rc = hash_file(path, &now, &why);
+    const char *saved = json_string_value(json_object_get(j, "file_hash"));
+    if (!rc && (!saved || strcmp(saved, now.hex) != 0))
+        rc = err_set(&why, ERR_INPUT, "%s: is not the file that was saved", path);
     if (!rc) rc = index_open(path, items.dim, version, threads, &k->index, &why);
     const char *kind = json_string_value(json_object_get(j, "kind"));
     double seconds = json_number_value(json_object_get(j, "build_seconds"));
@@ -50,9 +55,11 @@ static int build(const char *path, const char *about, struct vectors items, cons
     k->build_seconds = (double)(clock_ns() - start) * 1e-9;
     unlink(about); /* it must not speak of another file */
     TRY(index_save(k->index, path, version, e));
-    json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:i, s:f}", "kind", k->kind, "model_version", version,
+    struct hash hash;
+    TRY(hash_file(path, &hash, e));
+    json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:i, s:f, s:s}", "kind", k->kind, "model_version", version,
                           "items", (json_int_t)items.n, "dim", (json_int_t)items.dim, "threads", threads,
-                          "build_seconds", k->build_seconds);
+                          "build_seconds", k->build_seconds, "file_hash", hash.hex);
     int rc = j ? file_write_json(about, j, e) : err_nomem(e, 0);
     json_decref(j);
     return rc;

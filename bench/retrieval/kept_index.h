@@ -7,7 +7,7 @@
  *     kept_index_release(&k);
  *
  * <stem>.IVF256-Flat.index is the FAISS file (serve/index.h), <stem>.IVF256-Flat.index.json says what it was made of and
- * how long that took. One that is damaged, or of another model, is built anew, with a note.
+ * how long that took, and has a hash of the file. One that is damaged, or of another model, is built anew, with a note.
  */
 #ifndef PRERANK_BENCH_KEPT_INDEX_H
 #define PRERANK_BENCH_KEPT_INDEX_H

@@ -110,6 +110,14 @@ Test(retrieval, the_report_has_its_curves) {
     cr_expect(strstr(scratch_read(&s, "out/plots/retrieval-dssm-5.svg"), "recall against the exact result"));
 }
 
+static void change_a_byte(const char *path, long at) {
+    FILE *f = fopen(path, "r+b");
+    cr_assert(f && !fseek(f, at, SEEK_SET));
+    int c = fgetc(f);
+    cr_assert(c != EOF && !fseek(f, at, SEEK_SET) && fputc(c ^ 0x40, f) != EOF);
+    fclose(f);
+}
+
 static char *about(void) { return scratch_read(&s, "out/models/dssm.all.1.HNSW8.index.json"); }
 
 Test(retrieval, a_saved_index_is_opened_again_and_a_damaged_one_is_not) {
@@ -124,6 +132,11 @@ Test(retrieval, a_saved_index_is_opened_again_and_a_damaged_one_is_not) {
     cr_expect_eq(number("index=HNSW8,topk=20", "recall"), recall);
     char path[200];
     snprintf(path, sizeof path, "%s/out/models/dssm.all.1.HNSW8.index", s.dir);
+    change_a_byte(path, 400); /* of an item's vector */
+    r = run("--resume");
+    assert_runs(r);
+    cr_expect(strstr(r.err, "is not the file that was saved; it is built again"), "%s", r.err);
+    cr_expect_eq(number("index=HNSW8,topk=20", "recall"), recall);
     cr_assert_eq(truncate(path, 300), 0);
     r = run("--resume");
     assert_runs(r);
