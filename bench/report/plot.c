@@ -88,6 +88,18 @@ void ticks_number(struct ticks *t, const struct scale *s, int most) {
     if (t->n < 2) ticks_linear(t, s, most < 4 ? most : 4);
 }
 
+void ticks_whole(struct ticks *t, const struct scale *s, int most) {
+    int whole = (int)(floor(s->hi) - ceil(s->lo)) + 1;
+    ticks_number(t, s, most < whole ? most : whole);
+    int kept = 0;
+    for (int i = 0; i < t->n; i++) {
+        if (fabs(t->at[i] - round(t->at[i])) > 1e-9) continue;
+        t->at[kept] = t->at[i];
+        snprintf(t->label[kept++], sizeof t->label[0], "%.0f", t->at[i]);
+    }
+    t->n = kept;
+}
+
 void plot_microseconds(char out[24], double us) {
     const char *unit = us < 999.5 ? "µs" : us < 999500 ? "ms" : "s";
     double v = us < 999.5 ? us : us < 999500 ? us / 1e3 : us / 1e6;
@@ -209,7 +221,8 @@ const char *plot_colour(int series) {
     return name[series % 8];
 }
 
-enum plot_mark plot_mark_of(int i) { return (enum plot_mark)(i % PLOT_MARKS); }
+/* With the ninth series the colours begin anew, but each with another mark. */
+enum plot_mark plot_mark_of(int i) { return (enum plot_mark)((i + i / 8) % PLOT_MARKS); }
 
 /* In DejaVu Sans, which is wider than what most browsers use. */
 static double glyph(unsigned char c) {

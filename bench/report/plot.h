@@ -59,6 +59,7 @@ struct scale scale_around(double lo, double hi, bool log, double share);
 
 /* Round numbers inside the scale, at most `most`. */
 void ticks_number(struct ticks *t, const struct scale *s, int most);
+void ticks_whole(struct ticks *t, const struct scale *s, int most); /* whole numbers alone, for counts */
 void ticks_microseconds(struct ticks *t, const struct scale *s, int most); /* labels "200 µs", "1.5 ms" */
 double ticks_width(const struct ticks *t);       /* room that they need left of a panel, in pixels */
 void plot_microseconds(char out[24], double us); /* three digits: "1.62 ms" */

@@ -132,7 +132,7 @@ static bool draw(const struct drawn *d, struct layout *l, int narrow) {
     if (d->by_time)
         ticks_microseconds(&x, &p.x, narrow ? 4 : 8);
     else
-        ticks_number(&x, &p.x, narrow ? 6 : 12);
+        ticks_whole(&x, &p.x, narrow ? 6 : 12);
     ticks_number(&y, &p.y, 6);
     p.left += ticks_width(&y);
     panel_axes(&p, &x, &y);

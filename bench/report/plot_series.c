@@ -69,7 +69,7 @@ static void draw_lines(const struct series_plot *s, const struct panel *p, struc
         str_addf(p->out,
                  "%s$s%d using 1:2 with linespoints linewidth 1.6 dashtype %s pointtype %s pointsize 0.6 "
                  "linecolor rgb %s",
-                 sep, i, dash[s->series[i].dash % 4], mark_gnuplot(plot_mark_of(s->series[i].colour)),
+                 sep, i, dash[s->series[i].dash % 4], mark_gnuplot(plot_mark_of(i)),
                  plot_colour(s->series[i].colour));
     str_add(p->out, "\n");
 }
@@ -78,9 +78,9 @@ static void draw(const struct series_plot *s, struct layout *l, bool narrow) {
     struct legend_item item[SERIES_MAX];
     struct ticks x, y;
     for (int i = 0; i < s->n; i++)
-        item[i] = (struct legend_item){s->series[i].label, plot_colour(s->series[i].colour),
-                                       s->series[i].dash ? LEGEND_DASH : LEGEND_LINE,
-                                       1 + (int)plot_mark_of(s->series[i].colour)};
+        item[i] =
+            (struct legend_item){s->series[i].label, plot_colour(s->series[i].colour),
+                                 s->series[i].dash ? LEGEND_DASH : LEGEND_LINE, 1 + (int)plot_mark_of(i)};
     l->w = narrow ? 360 : 520;
     double top = 34 + 18 * plot_legend(NULL, item, (size_t)s->n, 4, l->w - 8, 0);
     double height = s->diagonal ? (narrow ? 300 : 360) : (narrow ? 200 : 240);

@@ -1,4 +1,5 @@
-/* plot_series.h: a panel of lines with marks, one for each model, over a number or over a few names.
+/* plot_series.h: a panel of lines, one for each model, over a number or over a few names. Each has a mark of its own, so that
+ * lines can be told apart without their colours.
  *
  *     struct series_plot s = {.name = "slices-user", .title = "...", .x_label = "...", .y_label = "GAUC"};
  *     struct series *one = series_add(&s, "mlp · all", colour, dash);      NULL: there are SERIES_MAX already

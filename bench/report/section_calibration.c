@@ -60,7 +60,7 @@ static int write(const struct study *s, const struct gallery *g, struct str *out
     section_figure(
         g, "calibration",
         "Ten bins of equally many rows, all seeds together. On the grey line predictions are right; below it "
-        "they promise too much.",
+        "they promise too much. Of more than eight models the best eight are drawn.",
         out);
     str_add(out, "<div class=\"compact\">\n");
     report_calibration_table(s, out);

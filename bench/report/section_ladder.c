@@ -234,7 +234,10 @@ static int write(const struct study *s, const struct gallery *g, struct str *out
     if (!there) return 0;
     int rc = 0;
     if (r.t.rows) {
-        str_add(out, "<section id=\"ladder\">\n<h2>The engine, step by step</h2>\n");
+        str_add(out,
+                "<section id=\"ladder\">\n<h2>The engine, step by step</h2>\n<p>What each step of serving is "
+                "worth: where a model’s line moves to the left, the step made it faster; where it does "
+                "not, the step is not for this model.</p>\n");
         rc = tables_sentence(s, out, e);
     }
     double c = 0;
@@ -247,7 +250,12 @@ static int write(const struct study *s, const struct gallery *g, struct str *out
             "From top to bottom each step is added to those before it; the precisions one at a "
             "time. All steps took turns on the same requests.",
             out);
+        size_t shown[MODELS_MOST];
+        if (models_of(&r, c, shown) == MODELS_MOST)
+            str_addf(out, "<p>The picture has room for the first %d models.</p>\n", MODELS_MOST);
+        str_add(out, "<details><summary>Every model and step, as a table</summary>\n");
         ladder_table(&r, s, c, out);
+        str_add(out, "</details>\n");
     }
     if (r.t.rows) str_add(out, "</section>\n");
     table_release(&r.t);

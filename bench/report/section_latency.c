@@ -15,7 +15,11 @@ static int draw(const struct study *s, struct gallery *g, struct err *e) {
 static int write(const struct study *s, const struct gallery *g, struct str *out, struct err *e) {
     (void)e;
     if (!s->n_candidates) return 0;
-    str_add(out, "<section id=\"latency\">\n<h2>Response time</h2>\n");
+    str_add(out,
+            "<section id=\"latency\">\n<h2>Response time</h2>\n<p>How long one request takes when the next "
+            "one waits for it. The left of a line is the usual request, its right end the slowest of a "
+            "hundred or a thousand: the longer a line stays flat, the better the model keeps to a "
+            "limit.</p>\n");
     for (int c = s->n_candidates - 1; c >= 0; c--) {
         char count[32];
         count_text(count, s->candidates[c]);

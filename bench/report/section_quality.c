@@ -9,7 +9,11 @@ static int draw(const struct study *s, struct gallery *g, struct err *e) {
 
 static int write(const struct study *s, const struct gallery *g, struct str *out, struct err *e) {
     (void)e;
-    str_add(out, "<section id=\"quality\">\n<h2>Quality</h2>\n");
+    str_add(out,
+            "<section id=\"quality\">\n<h2>Quality</h2>\n<p>How well each model orders what a user was "
+            "shown; 0.5 "
+            "is chance. Where whiskers overlap, this picture does not tell which of two models is better: a "
+            "comparison of both on the same users tells more.</p>\n");
     section_figure(
         g, "gauc",
         "The dot is the mean over the seeds, the whisker its 95&nbsp;% interval (Student’s t over the "

@@ -83,7 +83,9 @@ static int write(const struct study *s, const struct gallery *g, struct str *out
     TRY(selection_load(s, &sel, e));
     int rc = sel.n ? selection_save(&sel, s->dir, e) : 0;
     if (!rc && sel.n) {
-        str_add(out, "<section id=\"selection\">\n<h2>Choosing fields</h2>\n");
+        str_add(out, "<section id=\"selection\">\n<h2>Choosing fields</h2>\n<p>How much quality is left when "
+                     "only the most important fields are kept: the better a selector ranks the fields, the "
+                     "higher its curve at the left.</p>\n");
         curves(&sel, g, out);
         area_table(&sel, out);
         str_add(

@@ -114,7 +114,9 @@ static int write(const struct study *s, const struct gallery *g, struct str *out
                      "users, and of "
                      "rare and popular items, by how often the training split saw them. Each slice has about "
                      "a quarter of the "
-                     "users or of the rows; whiskers are 95&nbsp;% intervals over users.</p>\n");
+                     "users or of the rows; whiskers are 95&nbsp;% intervals over users. Of more than eight "
+                     "models the best "
+                     "eight are drawn; the tables hold all.</p>\n");
         section_figures(g, "slices-", 0, out);
         for (size_t k = 0; k < 2; k++) table(&r, &kinds[k], out);
         str_add(out, "</section>\n");

@@ -69,6 +69,7 @@ static const char *mark(const char *p, struct str *out) {
     const char *end = strstr(p, "/>"), *c = strstr(p, "color='");
     bool hollow = type == 3 || type == 5 || type == 11;
     if (type < 0 || type > 14 || !end || !c || c > end) return NULL;
+    if (!begins(c + 7, "rgb(")) return end + 2; /* gnuplot's white patch below a whisker's mark */
     if (type == 5 || type == 6)
         str_addf(out, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\" ", x, y, size);
     else if (path[type])

@@ -6,7 +6,7 @@
 * Any two series colours are at least 12 apart (CIEDE2000), light and dark, in normal vision and with each deficiency
   (Machado, Oliveira and Fernandes 2009, severity 1); and 3:1 against the paper (WCAG 2.1, 1.4.11).
 * In pictures whose lines have no name beside them, lines also differ by mark or dash.
-* Every picture is well-formed XML.
+* Every picture is well-formed XML, and its marks have colours of the style.
 """
 import itertools
 import re
@@ -119,7 +119,8 @@ def main():
     html = open(sys.argv[1] + "/report.html", encoding="utf-8").read()
     # the rest name their lines and points beside them
     for f in glob(f"{sys.argv[1]}/plots/*.svg"):
-        ElementTree.parse(f)
+        strays = [e.tag for e in ElementTree.parse(f).iter() if e.get("fill") == "#000000"]
+        assert not strays, f"{f}: marks in a colour that the style does not have: {strays}"
     files = [f for kind in ("calibration", "slices-", "ladder-", "cascade-", "retrieval-", "selection-k-", "selection-rt-")
              for f in glob(f"{sys.argv[1]}/plots/{kind}*.svg")]
     series = set(re.findall(r"--c\d:(#[0-9a-f]{6});", html))

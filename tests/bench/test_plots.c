@@ -109,6 +109,21 @@ Test(plots, ticks_are_few_inside_and_ascending) {
     }
 }
 
+Test(plots, counts_have_whole_ticks) {
+    static const struct scale scales[] = {{1.92, 4.08, false}, {0.5, 31.5, false}, {3.9, 4.1, false}};
+    static const char *const want[] = {"2 3 4", "10 20 30", "4"};
+    for (size_t k = 0; k < sizeof scales / sizeof *scales; k++) {
+        struct ticks t;
+        char got[200] = "";
+        ticks_whole(&t, &scales[k], 6);
+        for (int i = 0; i < t.n; i++) {
+            if (i) strcat(got, " ");
+            strcat(got, t.label[i]);
+        }
+        cr_expect_str_eq(got, want[k]);
+    }
+}
+
 Test(plots, times_have_three_digits) {
     static const struct {
         double us;
