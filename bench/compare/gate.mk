@@ -11,7 +11,7 @@ reference: $(PROGRAM) $(RATINGS) ## record results/reference anew, after a chang
 $(BUILD)/trust/prerank-slow: $(BUILD)/obj/bench/main.o $(BUILD)/obj/tests/trust/slow_pair.o $(LIB)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,fused_run exec_score dots_gather) $^ $(LDLIBS) -o $@
+	@$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,fused_observe exec_score dots_gather) $^ $(LDLIBS) -o $@
 
 TRUST ?=
 trust: $(PROGRAM) $(BUILD)/trust/prerank-slow $(RATINGS) ## does the gate keep its promises? (about 10 minutes; TRUST="--aa 10" for less)

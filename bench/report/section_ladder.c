@@ -83,13 +83,19 @@ static void draw_layout(const struct rungs *r, const struct study *s, double can
         widest = fmax(widest, text_width(label[(size_t)r->rank[i]], size));
     }
     out->w = narrow ? 360 : 960;
-    out->h = 26 * (last + 1) + 100;
+    for (size_t k = 0; k < n; k++) {
+        model_name(r, s, first[k], name[k]);
+        item[k] =
+            (struct legend_item){name[k], plot_colour((int)k), LEGEND_LINE, 1 + (int)plot_mark_of((int)k)};
+    }
+    double top = 20 + 18 * plot_legend(NULL, item, n, 4, out->w - 8, 0);
+    out->h = 26 * (last + 1) + 50 + top;
     struct panel p = {.out = &out->script,
                       .w = out->w,
                       .h = out->h,
                       .left = widest + 14,
                       .right = out->w - 20,
-                      .top = 50,
+                      .top = top,
                       .bottom = out->h - 46};
     struct ticks x, y = {0};
     p.x = scale_around(lo, hi, true, 0.05);
@@ -100,13 +106,8 @@ static void draw_layout(const struct rungs *r, const struct study *s, double can
         if (label[k])
             panel_text(&p, p.left - 8, panel_py(&p, -(double)k), (struct pen){.align = 1, .size = size},
                        label[k]);
-    for (size_t k = 0; k < n; k++) {
-        model_name(r, s, first[k], name[k]);
-        item[k] =
-            (struct legend_item){name[k], plot_colour((int)k), LEGEND_LINE, 1 + (int)plot_mark_of((int)k)};
-        series(r, k, first[k], p.out);
-    }
-    plot_legend(&p, item, n, p.left, p.right, 12);
+    for (size_t k = 0; k < n; k++) series(r, k, first[k], p.out);
+    plot_legend(&p, item, n, 4, out->w - 8, 12);
     panel_text(&p, p.right, out->h - 8, (struct pen){.colour = "muted", .align = 1},
                "response time p50, log scale");
     for (size_t k = 0; k < n; k++)

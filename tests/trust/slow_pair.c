@@ -29,11 +29,14 @@ static void work_on(int64_t start, double share) {
     while (now < until) now = clock_ns();
 }
 
-void __real_fused_run(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score);
-void __wrap_fused_run(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score);
-void __wrap_fused_run(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score) {
+void __real_fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score,
+                          struct fused_ranges *ranges);
+void __wrap_fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score,
+                          struct fused_ranges *ranges);
+void __wrap_fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score,
+                          struct fused_ranges *ranges) {
     int64_t start = clock_ns();
-    __real_fused_run(f, w, in, score);
+    __real_fused_observe(f, w, in, score, ranges);
     work_on(start, fused);
 }
 

@@ -140,6 +140,9 @@ class Trust:
         self.trained = os.path.join(self.dir, "injection")
         self.train(CONFIG, self.trained)
         none, twice = np.expm1(np.median(self.ratios([dict.fromkeys(KINDS, s) for s in (0, 1)], 10), axis=2))
+        if (twice - none < 0.1).any():
+            sys.exit("doubling the pair stage changes nothing for " + ", ".join(m for m, x in zip(KINDS.values(), twice - none) if x < 0.1)
+                     + ": tests/trust/slow_pair.c does not wrap what runs it")
         share = (SLOWER - none) / (twice - none)
         if (share <= 0).any():
             sys.exit("a slowdown of 5 % cannot be set: requests of the slow program take "
