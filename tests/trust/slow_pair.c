@@ -29,12 +29,12 @@ static void work_on(int64_t start, double share) {
     while (now < until) now = clock_ns();
 }
 
-void __real_fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score,
-                          struct fused_ranges *ranges);
-void __wrap_fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score,
-                          struct fused_ranges *ranges);
-void __wrap_fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score,
-                          struct fused_ranges *ranges) {
+void __real_fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in,
+                          float *score, struct fused_ranges *ranges);
+void __wrap_fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in,
+                          float *score, struct fused_ranges *ranges);
+void __wrap_fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in,
+                          float *score, struct fused_ranges *ranges) {
     int64_t start = clock_ns();
     __real_fused_observe(f, w, in, score, ranges);
     work_on(start, fused);
@@ -48,12 +48,12 @@ void __wrap_exec_score(struct exec *x, const struct exec_slice *s, int n, float 
     work_on(start, exec);
 }
 
-void __real_dots_gather(size_t dim, const float *x, const float *table, const uint32_t *ids, size_t n, enum isa isa,
-                        float *out);
-void __wrap_dots_gather(size_t dim, const float *x, const float *table, const uint32_t *ids, size_t n, enum isa isa,
-                        float *out);
-void __wrap_dots_gather(size_t dim, const float *x, const float *table, const uint32_t *ids, size_t n, enum isa isa,
-                        float *out) {
+void __real_dots_gather(size_t dim, const float *x, const float *table, const uint32_t *ids, size_t n,
+                        enum isa isa, float *out);
+void __wrap_dots_gather(size_t dim, const float *x, const float *table, const uint32_t *ids, size_t n,
+                        enum isa isa, float *out);
+void __wrap_dots_gather(size_t dim, const float *x, const float *table, const uint32_t *ids, size_t n,
+                        enum isa isa, float *out) {
     int64_t start = clock_ns();
     __real_dots_gather(dim, x, table, ids, n, isa, out);
     work_on(start, dots);
