@@ -192,9 +192,11 @@ json_t *select_json(const struct experiment *x) {
             bad = json_object_set_new(budget, budget_name((enum budget_metric)m),
                                       json_string(o->subject_to.text[m]));
     if (!bad) bad = json_object_set(j, "subject_to", budget);
-    for (int i = 0; i < SELECTORS && !bad; i++)
-        if (selectors[i]->opts[0].name)
-            bad = json_object_set_new(j, names[i], opt_json(selectors[i]->opts, o->own[i]));
+    for (int i = 0; i < o->rank_by.n && !bad; i++) {
+        int64_t s = o->rank_by.v[i];
+        if (selectors[s]->opts[0].name)
+            bad = json_object_set_new(j, names[s], opt_json(selectors[s]->opts, o->own[s]));
+    }
     json_decref(budget);
     if (!bad) return j;
     json_decref(j);

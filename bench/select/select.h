@@ -80,7 +80,8 @@ void select_check(struct experiment *x, struct problems *p);
 /* Whether each selector has a place in the variant; `used`: the fields that it chooses from. */
 void select_check_model(const struct experiment *x, const struct experiment_variant *v,
                         const struct features *used, struct problems *p);
-/* New reference or NULL. Its "variant" names the ids that fields are chosen for, also where that is the default. */
+/* New reference or NULL. Its "variant" names the ids that fields are chosen for, also where that is the default; selectors that are
+ * not asked for are not in it. */
 json_t *select_json(const struct experiment *x);
 /* Whether `select` asks for models (ranks and K); a budget alone does not. */
 bool select_wanted(const struct select_options *o);
