@@ -20,7 +20,7 @@ def put(target, name, content):
 INLINE = """name: small
 data_dir: nowhere
 data:
-  synthetic: {rows: 300, users: 9, items: 8, user_fields: [6], item_fields: [6], vocab: 5}
+  synthetic: {rows: 300, users: 9, items: 8, user_fields: [6], item_fields: [6], pair_effects: 1, vocab: 5}
   columns:
     user_id: {side: user}
     u0: {side: user}
@@ -37,6 +37,9 @@ EXPERIMENTS = {
     "train: {batch: 128, slice: 32, epochs: 3, optimizer: adam}\nmeasure: {candidates: [10, 30], limit_ms: 10}\n",
     "family.yaml": "variants:\n  - senet: {reduction: 2}\n  - parallel: {channels: [mlp, dcn, fm, ffm, cin]}\n"
     "  - dat: {augment: 8}\n  - inttower: {heads: 2}\n  - dcn\n  - din: {history: 5}\n  - cold: {linear_log: true}\n",
+    "select.yaml": "variants:\n  - dssm: {loss: in_batch, select: false}\n  - senet\n  - cold: {distill: din}\n"
+    "select: {rank_by: [se, permutation, fscd, lasso, single, random], top_k: [1, 3], from: all, seeds: 1,\n"
+    "         fscd: {cost: equal}, subject_to: {p99_ms: \"<= 10\", qps: 2000, n_features: 3}}\n",
     "wrong.yaml": "variants: [dsm, {mlp: {dim: 0}}]\ntrain: {epochs: -1, patiense: 2}\nfeatures: {a: [nope]}\n",
 }
 SCHEMAS = {
