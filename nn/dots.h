@@ -21,4 +21,14 @@ void dots_gather(size_t dim, const float *x, const float *table, const uint32_t 
                  float *out);
 void dots_rows(size_t dim, const float *x, const float *rows, size_t n, enum isa isa, float *out);
 
+struct dots_ahead { /* rows that will be wanted soon: one is asked of memory for each that is looked at */
+    const float *rows;
+    size_t n, dim;
+};
+/* Which rows of score[n][DOTS_PANEL] have a number that is not below low[] of its column (NaN is not below): their
+ * numbers, counted from `first` and below 256, in row[n], ascending; returns how many. */
+enum { DOTS_PANEL = 32 };
+size_t dots_reach(const float *score, size_t n, const float *low, enum isa isa, size_t first, uint8_t *row,
+                  struct dots_ahead ahead);
+
 #endif

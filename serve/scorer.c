@@ -384,9 +384,23 @@ static void dots_block(struct scorer *s, size_t first, size_t n) {
         if (!s->found[first + i]) score[i] = -INFINITY;
 }
 
+KERNEL static uint32_t largest(const uint32_t *v, size_t n) {
+    uint32_t most = 0;
+    for (size_t i = 0; i < n; i++) most = v[i] > most ? v[i] : most;
+    return most;
+}
+
+static int no_such_item(const struct scorer *s, const struct request *r, struct err *e) {
+    size_t i = 0;
+    while (r->items[i] < s->data.n_items) i++;
+    return err_set(e, ERR_INPUT, "candidate %zu is item %u, but there are only %u items", i, r->items[i],
+                   s->data.n_items);
+}
+
 static int score_block(struct scorer *s, int worker, size_t first, size_t n, struct err *e) {
     const struct request *r = s->r;
     struct worker *w = &s->worker[worker];
+    if (!s->fetch && largest(r->items + first, n) >= s->data.n_items) return no_such_item(s, r, e);
     if (s->fetch && store_is_local(s->store)) TRY(fetch(s, worker, first, n, e));
     if (s->fused) return scorer_fused_block(s, worker, first, n, e);
     if (s->dots) {
@@ -472,21 +486,8 @@ static size_t block_size(const struct scorer *s, size_t n, int threads) {
     return block < 256 ? 256 : block;
 }
 
-KERNEL static uint32_t largest(const uint32_t *v, size_t n) {
-    uint32_t most = 0;
-    for (size_t i = 0; i < n; i++) most = v[i] > most ? v[i] : most;
-    return most;
-}
-
-static int no_such_item(const struct scorer *s, const struct request *r, struct err *e) {
-    size_t i = 0;
-    while (r->items[i] < s->data.n_items) i++;
-    return err_set(e, ERR_INPUT, "candidate %zu is item %u, but there are only %u items", i, r->items[i],
-                   s->data.n_items);
-}
-
 int scorer_score(struct scorer *s, const struct request *r, float *score, struct err *e) {
-    if (r->n && largest(r->items, r->n) >= s->data.n_items) return no_such_item(s, r, e);
+    if (s->fetch && largest(r->items, r->n) >= s->data.n_items) return no_such_item(s, r, e);
     if (r->moment && (!s->data.user_at || !s->data.pair_at))
         return err_set(e, ERR_INPUT, "a request has a moment, but there are no features of that time");
     s->r = r;

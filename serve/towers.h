@@ -1,27 +1,45 @@
-/* towers.h: the exact best items of a two-tower model, over all of its items.
+/* towers.h: the exact best items of a two-tower model, over all of its items, for one user or many at once.
  *
  *     struct scorer_towers t;
  *     TRY(scorer_towers(s, &t, e));
  *     struct towers_search *q;
- *     TRY(towers_search_create(&t, 1, 100, pool, &q, e));                 items 1 .. n_items - 1, lists of 100
- *     TRY(scorer_user_vector(s, user, 0, vector, e));
- *     size_t n = towers_search(q, vector, items, scores);                 best first; scores are inner products
+ *     struct towers_options o = {.first = 1, .k = 100, .users = 20};   items 1 .. n_items - 1
+ *     TRY(towers_search_create(&t, &o, pool, &q, e));
+ *     for (u = 0; u < 20; u++) TRY(scorer_user_vector(s, user[u], 0, vector + u * t.dim, e));
+ *     towers_search(q, vector, 20, items, scores);                     20 lists of 100, best first
  *     towers_search_free(q);
  *
- * The matrix of items streams by once, in pieces that threads take; each thread keeps its best k in a heap whose
- * worst is the threshold that nearly all items fail. Equal scores: the lower item number first. The result does not
- * depend on the number of threads.
+ * The matrix of items streams by once for all users, in pieces that threads take: a block of items in the nearest cache
+ * is multiplied with every panel of 32 users. Each thread keeps the best k of each user in a heap whose worst is the
+ * threshold that nearly all items fail, many of them in one comparison. With AMX, items first have to pass a product in
+ * bf16, with a threshold that is lower by as much as bf16 can be off; those that do are multiplied in fp32. So every list
+ * and score is that of products in fp32.
+ *
+ * Equal scores: the lower item number first; items with the same vector have the same score. A score that is NaN is never
+ * found. The result does not depend on the number of threads; the last bits of a score may depend on the number of users.
  */
 #ifndef PRERANK_SERVE_TOWERS_H
 #define PRERANK_SERVE_TOWERS_H
 #include "serve/scorer.h"
 
 struct towers_search;
-/* Items from `first` on. The towers' items must stay; an error when they are not in memory. pool may be NULL. */
-int towers_search_create(const struct scorer_towers *t, uint32_t first, size_t k, struct pool *pool,
+struct towers_options {
+    uint32_t first; /* items from here on */
+    size_t k;       /* of a list */
+    size_t
+        users; /* of the largest call; those beyond this number, or 128, take another pass over the items */
+    enum isa isa; /* at most; 0: what there is */
+    /* NULL, or: item `item` is nothing for user `user` of a call. Asked from any thread, and only about items that would
+     * get into a list. */
+    bool (*skip)(void *ctx, size_t user, uint32_t item);
+    void *ctx;
+};
+/* The towers' items must stay as they are; an error when they are not in memory. pool may be NULL. */
+int towers_search_create(const struct scorer_towers *t, const struct towers_options *o, struct pool *pool,
                          struct towers_search **out, struct err *e);
-/* items[k], scores[k]; returns how many there are. */
-size_t towers_search(struct towers_search *q, const float *user, uint32_t *items, float *scores);
+/* users[n][dim]; items[n][k] and scores[n][k], which are inner products: where there are fewer than k, INDEX_NONE and
+ * -INFINITY (index.h). */
+void towers_search(struct towers_search *q, const float *users, size_t n, uint32_t *items, float *scores);
 void towers_search_free(struct towers_search *q);
 
 #endif

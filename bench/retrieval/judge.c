@@ -3,7 +3,7 @@
 #include "base/rng.h"
 #include "bench/retrieval/options.h"
 #include "nn/vec.h"
-#include "serve/scorer.h"
+#include "serve/towers.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,53 +182,30 @@ int judged_of(const double *value, size_t n, double times, struct judged *out, s
 
 /* ---- the exact result ---- */
 
-struct search {
-    const struct judge *j;
-    struct vectors users, items;
-    struct exact *x;
-    float *score;    /* [workers][n_items] */
-    uint32_t *order; /* [workers][k] */
-};
-
-static void search_user(void *ctx, int task, int worker) {
-    struct search *s = ctx;
-    const struct judge *j = s->j;
-    size_t i = (size_t)task, n = s->items.n, dim = s->items.dim, k = s->x->k;
-    float *score = s->score + (size_t)worker * n;
-    uint32_t *order = s->order + (size_t)worker * k;
-    for (size_t a = 0; a < n; a++) score[a] = vec_dot(dim, s->items.p + a * dim, s->users.p + i * dim);
-    score[0] = -INFINITY;
-    for (size_t a = j->seen_at[i]; a < j->seen_at[i + 1]; a++) score[j->seen[a]] = -INFINITY;
-    size_t found = scorer_top(score, n, k, order);
-    while (found && isinf(score[order[found - 1]])) found--;
-    s->x->n[i] = found;
-    for (size_t a = 0; a < found; a++) {
-        s->x->item[i * k + a] = order[a];
-        s->x->score[i * k + a] = score[order[a]];
-    }
-}
+static bool is_excluded(void *judge, size_t i, uint32_t item) { return judge_seen(judge, i, item); }
 
 int exact_search(const struct judge *j, struct vectors users, struct vectors items, size_t k,
                  struct pool *pool, struct exact *out, struct err *e) {
-    size_t workers = (size_t)pool_threads(pool);
+    const struct scorer_towers t = {
+        .dim = items.dim, .scale = 1, .n_items = (uint32_t)items.n, .items = items.p};
+    const struct towers_options o = {
+        .first = 1, .k = k, .users = j->n, .skip = is_excluded, .ctx = (struct judge *)j};
+    struct towers_search *q = NULL;
     *out = (struct exact){.k = k,
                           .n = mem_calloc(j->n, sizeof *out->n),
                           .item = mem_calloc(j->n * k, sizeof *out->item),
                           .score = mem_calloc(j->n * k, sizeof *out->score)};
-    struct search s = {j,
-                       users,
-                       items,
-                       out,
-                       mem_alloc(workers * items.n * sizeof *s.score),
-                       mem_alloc(workers * k * sizeof *s.order)};
-    int rc = out->n && out->item && out->score && s.score && s.order
-                 ? 0
-                 : err_nomem(e, workers * items.n * sizeof *s.score);
-    if (!rc) pool_run(pool, (int)j->n, search_user, &s);
-    mem_free(s.score);
-    mem_free(s.order);
-    if (rc) exact_release(out);
-    return rc;
+    int rc = out->n && out->item && out->score ? 0 : err_nomem(e, j->n * k * sizeof *out->score);
+    if (!rc) rc = towers_search_create(&t, &o, pool, &q, e);
+    if (rc) {
+        exact_release(out);
+        return rc;
+    }
+    towers_search(q, users.p, j->n, out->item, out->score);
+    towers_search_free(q);
+    for (size_t i = 0; i < j->n; i++)
+        while (out->n[i] < k && out->item[i * k + out->n[i]] != INDEX_NONE) out->n[i]++;
+    return 0;
 }
 
 void exact_release(struct exact *x) {

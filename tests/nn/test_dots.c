@@ -4,6 +4,8 @@
 #include "base/rng.h"
 #include "nn/dots.h"
 #include <criterion/criterion.h>
+#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { ROWS = 300, MOST = 80 };
@@ -49,4 +51,35 @@ Test(dots, equal_the_plain_sum_and_single_products_to_the_bit) {
     for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
         for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
             for (int best = 0; best < 2; best++) check(dims[d], counts[c], best ? isa_best() : ISA_PORTABLE);
+}
+
+Test(dots, rows_that_reach_are_those_with_a_number_not_below) {
+    enum { N = 100 };
+    static const size_t counts[] = {0, 1, 31, N};
+    struct rng r = rng_init(3, 1);
+    float score[N * DOTS_PANEL], low[DOTS_PANEL];
+    draw(&r, low, DOTS_PANEL);
+    for (size_t i = 0; i < N * DOTS_PANEL; i++)
+        score[i] = low[i % DOTS_PANEL] - (rng_below(&r, 40) ? 0.1F : 0);
+    for (size_t c = 0; c < DOTS_PANEL; c++) score[7 * DOTS_PANEL + c] = low[c] - 1;
+    score[7 * DOTS_PANEL + 31] = NAN;
+    low[16] = INFINITY; /* whom nothing reaches */
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+        for (int best = 0; best < 2; best++) {
+            size_t n = counts[k], found = 0, first = 100;
+            uint8_t row[N + 1];
+            memset(row, 0xff, sizeof row);
+            struct dots_ahead ahead = {score, n / 2, DOTS_PANEL};
+            size_t got = dots_reach(score, n, low, best ? isa_best() : ISA_PORTABLE, first, row, ahead);
+            for (size_t i = 0; i < n; i++) {
+                bool reaches = false;
+                for (size_t c = 0; c < DOTS_PANEL; c++)
+                    if (isnan(score[i * DOTS_PANEL + c]) || score[i * DOTS_PANEL + c] >= low[c])
+                        reaches = true;
+                if (reaches) cr_assert_eq(row[found++], first + i);
+            }
+            cr_expect_eq(got, found);
+            cr_expect(n < N || (found > 20 && found < 80), "%zu rows", found);
+            cr_expect_eq(row[n], 0xff);
+        }
 }
