@@ -12,11 +12,11 @@
 enum {
     CANDIDATES = 512, /* of a run */
     BLOCK = 128,      /* op by op, as the scorer does it */
-    ROUNDS = 9,       /* at most; */
+    ROUNDS = 64,      /* at most; */
     ROUNDS_LEAST = 3,
-    RECORDS = 4096 /* items */
+    RECORDS = 8192 /* items: more than a cache near the processor has room for */
 };
-static const int64_t enough_ns = 4000000; /* no further round after so much */
+static const int64_t enough_ns = 5000000; /* no further round after so much */
 
 enum { COLUMN_ITEM, COLUMN_FIELD, COLUMNS };
 struct trial { /* the pair stage with the field in one of the ways */
