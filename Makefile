@@ -114,7 +114,7 @@ bench-score: $(BUILD)/perf_score
 bench-levels: $(BUILD)/perf_score ## scoring in each precision on each level of instructions (3 minutes)
 	@bench/peers/duel.py levels --build $(BUILD) $(DUEL)
 
-bench-load: $(BUILD)/perf_load ## the load generator against the theory of queues, on the real clock (3 minutes of a quiet machine)
+bench-load: $(BUILD)/perf_load ## the load generator against the theory of queues, on the real clock (4 minutes of a quiet machine)
 	@$(BUILD)/perf_load
 
 bench-towers: $(BUILD)/perf_towers ## two towers: scoring against random reads of memory, exact search against FAISS
