@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const double confidence = 0.95, unlike = 0.05;
+enum { COARSE_BLOCKS = 5, FINE_BLOCKS = 10 };
 
 int samples_room(struct samples *s, size_t more, struct err *e) {
     size_t room = s->room ? s->room : 1024, want = s->n + more;
@@ -37,6 +38,34 @@ double samples_percentile_us(const int64_t *sorted, size_t n, double q, double i
         interval[1] = known ? (double)hi / 1e3 : (double)NAN;
     }
     return known ? (double)stat_percentile_ns(sorted, n, q) / 1e3 : (double)NAN;
+}
+
+double samples_inflation(const int64_t *v, size_t n, int64_t limit, int blocks) {
+    size_t k = (size_t)blocks;
+    double sum = 0, squares = 0;
+    for (size_t b = 0; b < k; b++) {
+        double count = 0;
+        for (size_t i = b * n / k; i < (b + 1) * n / k; i++) count += v[i] > limit;
+        sum += count;
+        squares += count * count;
+    }
+    double mean = sum / blocks, expected = mean * (1 - sum / (double)n);
+    double variance = (squares - sum * mean) / (blocks - 1);
+    return expected > 0 ? fmax(1, variance / expected) : 1;
+}
+
+void samples_interval_us(const int64_t *v, const int64_t *sorted, size_t n, double q, double interval[2]) {
+    interval[0] = interval[1] = (double)NAN;
+    double half = 0;
+    if (n < 2 * FINE_BLOCKS) return;
+    for (int blocks = COARSE_BLOCKS; blocks <= FINE_BLOCKS; blocks *= 2) {
+        double inflation = samples_inflation(v, n, stat_percentile_ns(sorted, n, q), blocks);
+        double t = stat_t_quantile((1 + confidence) / 2, blocks - 1);
+        half = fmax(half, t * sqrt(q * (1 - q) * inflation / (double)n));
+    }
+    double lo = floor((q - half) * (double)n), hi = ceil((q + half) * (double)n);
+    if (lo >= 1) interval[0] = (double)sorted[(size_t)lo - 1] / 1e3;
+    if (hi < (double)n) interval[1] = (double)sorted[(size_t)hi] / 1e3;
 }
 
 const char *verdict_name(enum verdict v) {

@@ -23,6 +23,14 @@ double samples_mean_us(const struct samples *s);                 /* NaN without 
  * where the samples are too few to carry that interval. */
 double samples_percentile_us(const int64_t *sorted, size_t n, double q, double interval[2]);
 
+/* The number of samples above `limit` varies so many times more between `blocks` blocks than that of independent ones would
+ * (a binomial's variance); at least 1. */
+double samples_inflation(const int64_t *v, size_t n, int64_t limit, int blocks);
+/* The interval of percentile q for samples v[n] in the order of time that depend on each other, as waits in a queue do:
+ * that of order statistics for n / inflation independent ones, with Student's t for the blocks that the inflation is known
+ * from (batch means); of ten blocks and of five, the wider. An end beyond the samples is NaN. */
+void samples_interval_us(const int64_t *v, const int64_t *sorted, size_t n, double q, double interval[2]);
+
 /* What a measurement says of itself; the worst that holds, in this order. */
 enum verdict {
     VERDICT_OK,

@@ -16,18 +16,6 @@ struct search {
     struct err *e;
 };
 
-double usable_inflation(const int64_t *latency, size_t n, int64_t limit_ns) {
-    double count[BLOCKS], late = 0;
-    for (size_t b = 0; b < BLOCKS; b++) {
-        count[b] = 0;
-        for (size_t i = b * n / BLOCKS; i < (b + 1) * n / BLOCKS; i++) count[b] += latency[i] > limit_ns;
-        late += count[b];
-    }
-    double share = late / (double)n, expected = late / BLOCKS * (1 - share);
-    if (!(expected > 0)) return 1;
-    return fmax(1, pow(stat_sd(count, BLOCKS), 2) / expected);
-}
-
 static double late_share(const struct open_loop *run, size_t skip, int64_t limit) {
     size_t late = 0;
     for (size_t i = skip; i < run->n; i++) late += run->latency[i] > limit;
@@ -37,7 +25,7 @@ static double late_share(const struct open_loop *run, size_t skip, int64_t limit
 /* 1: too many are late; -1: few enough; 0: not to be told yet. */
 static int decide(const struct usable *u, int64_t limit) {
     size_t n = u->run.n - u->skip;
-    double inflation = usable_inflation(u->run.latency + u->skip, n, limit);
+    double inflation = samples_inflation(u->run.latency + u->skip, n, limit, BLOCKS);
     double alone = (double)n / inflation; /* as many independent requests would say as much */
     return stat_binomial_side(late_share(&u->run, u->skip, limit) * alone, alone, usable_share, confidence);
 }

@@ -48,7 +48,4 @@ int usable_find(const struct load_servers *s, const struct usable_options *o, do
                 uint64_t *number, struct usable *out, struct err *e);
 void usable_release(struct usable *u); /* a zeroed struct is fine */
 
-/* For tests: the variance of the counts of late responses between 32 blocks, over that of a binomial; at least 1. */
-double usable_inflation(const int64_t *latency, size_t n, int64_t limit_ns);
-
 #endif

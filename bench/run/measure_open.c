@@ -3,7 +3,9 @@
 #include "bench/load/open.h"
 #include "bench/load/usable.h"
 #include "bench/run/measure_rows.h"
+#include "metrics/stats.h"
 #include <math.h>
+#include <string.h>
 
 enum { WARM_WINDOW = 50, WARM_MOST = 20, RUN_MOST = 1000000 };
 static const uint64_t schedule_seed = 1; /* all points answer the same arrivals */
@@ -18,7 +20,14 @@ struct loads {
 static int take(struct measured *r, const struct open_loop *run, size_t skip, const struct open_summary *s,
                 struct err *e) {
     TRY(samples_room(&r->took, s->n, e));
-    for (size_t i = skip; i < run->n; i++) r->took.v[r->took.n++] = run->latency[i];
+    const int64_t *latency = run->latency + skip;
+    int64_t *sorted = r->took.v; /* measure_write() needs no other order */
+    memcpy(sorted, latency, s->n * sizeof *sorted);
+    stat_sort_ns(sorted, s->n);
+    r->took.n = s->n;
+    r->waits = true;
+    samples_interval_us(latency, sorted, s->n, 0.5, r->interval[0]);
+    samples_interval_us(latency, sorted, s->n, 0.99, r->interval[1]);
     r->service_us = s->service_us;
     r->wait_us = s->wait_us;
     r->lag_p99_us = s->lag_p99_us;

@@ -99,6 +99,8 @@ static void compute_row(struct csv_line *l, const struct measured *r, const stru
     double at[4], interval[4][2];
     for (int i = 0; i < 4; i++)
         at[i] = samples_percentile_us(r->took.v, r->took.n, percentile[i], interval[i]);
+    for (int i = 0; r->waits && i < 2; i++)
+        for (int k = 0; k < 2; k++) interval[2 * i][k] = isnan(at[2 * i]) ? (double)NAN : r->interval[i][k];
     names(l, p, r->load);
     csv_num(l, r->offered_qps);
     csv_num(l, r->qps);

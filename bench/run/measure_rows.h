@@ -31,7 +31,9 @@ struct measured { /* a point under one load */
     const char *load;
     double offered_qps, qps; /* offered: NaN in a closed loop */
     struct samples took;     /* counted response times, in the order of time; measure_write() sorts them */
-    bool again;              /* another row's samples under another name: not to be released */
+    bool waits; /* requests wait for each other: then the intervals of p50 and p99 are these, in us */
+    double interval[2][2];
+    bool again; /* another row's samples under another name: not to be released */
     double service_us, wait_us, lag_p99_us, utilisation; /* NaN in a closed loop */
     double limit_us;                                     /* 0: none */
     uint64_t missing;

@@ -247,6 +247,52 @@ Test(servers, answer_each_request_once_on_their_own_threads) {
     pool_free(pool);
 }
 
+/* Of a nominal 95 %, over queues whose percentiles are known (tests/fixtures/queue/waits.csv). */
+Test(open_loop, intervals_of_percentiles_hold_what_they_promise_though_requests_wait_for_each_other) {
+    enum { RUNS = 120, N = 50000, SKIP = 2000 };
+    static const double p[] = {.5, .99};
+    FILE *f = table("waits.csv");
+    double rho, mean, at[3];
+    static int64_t sorted[N];
+    while (fscanf(f, "%lf,%lf,%lf,%lf,%lf", &rho, &mean, &at[0], &at[1], &at[2]) == 5) {
+        if (rho < .65) continue;
+        int covered[2] = {0, 0}, alone[2] = {0, 0};
+        for (uint64_t run = 0; run < RUNS; run++) {
+            struct queue q;
+            queue_run(&q, rho, N + SKIP, 100 + run);
+            memcpy(sorted, q.run.latency + SKIP, sizeof sorted);
+            stat_sort_ns(sorted, N);
+            for (int i = 0; i < 2; i++) {
+                double known = (1 + at[2 * i]) * SERVICE / 1e3, interval[2];
+                samples_interval_us(q.run.latency + SKIP, sorted, N, p[i], interval);
+                covered[i] += !(interval[0] > known) && !(interval[1] < known);
+                samples_percentile_us(sorted, N, p[i], interval);
+                alone[i] += interval[0] <= known && known <= interval[1];
+            }
+            queue_release(&q);
+        }
+        for (int i = 0; i < 2; i++) {
+            cr_log_info("rho %g, p%g: %.3f, as if independent %.3f", rho, 100 * p[i],
+                        (double)covered[i] / RUNS, (double)alone[i] / RUNS);
+            cr_expect_geq(covered[i], .9 * RUNS, "rho %g, p%g: %d of %d", rho, 100 * p[i], covered[i], RUNS);
+        }
+        cr_expect(rho < .85 || alone[1] < .5 * RUNS, "as if independent they were too narrow: %d of %d",
+                  alone[1], RUNS);
+    }
+    fclose(f);
+}
+
+Test(open_loop, an_interval_end_beyond_the_samples_is_not_there) {
+    enum { N = 400 };
+    int64_t v[N];
+    double interval[2];
+    for (int i = 0; i < N; i++) v[i] = 1000 * (i + 1); /* as dependent as can be, and sorted */
+    samples_interval_us(v, v, N, .99, interval);
+    cr_expect(isnan(interval[1]) && interval[0] < 396);
+    samples_interval_us(v, v, 19, .5, interval);
+    cr_expect(isnan(interval[0]) && isnan(interval[1]), "too few for ten blocks");
+}
+
 Test(open_loop, counts_from_the_planned_time_and_splits_it_exactly) {
     struct queue q;
     queue_run(&q, .8, 5000, 7);
@@ -448,11 +494,11 @@ Test(usable, does_not_take_a_burst_for_many_independent_responses) {
     enum { N = 3200 };
     static int64_t latency[N];
     for (int i = 0; i < N; i++) latency[i] = i % 50 == 0; /* one late in each 50 */
-    cr_expect_eq(usable_inflation(latency, N, 0), 1);
+    cr_expect_float_eq(samples_inflation(latency, N, 0, 32), 1, 1e-12);
     for (int i = 0; i < N; i++) latency[i] = i < 64; /* as many, in one burst */
-    cr_expect(usable_inflation(latency, N, 0) > 60);
+    cr_expect(samples_inflation(latency, N, 0, 32) > 60);
     memset(latency, 0, sizeof latency);
-    cr_expect_eq(usable_inflation(latency, N, 0), 1);
+    cr_expect_float_eq(samples_inflation(latency, N, 0, 32), 1, 1e-12);
 }
 
 Test(null_model, shows_the_harness_itself) {
