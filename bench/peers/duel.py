@@ -399,8 +399,13 @@ def duel_score(o):
 LEVELS = ["amx", "dot", "avx512", "avx2", "portable"]
 
 
+def cpu_us(burst):
+    """Processor time of a request, which other programs do not add to as they do to its duration."""
+    return burst["cpu_ns"] / len(burst["ns"]) / 1e3
+
+
 def duel_levels(o):
-    """Each precision on lower and lower levels of instructions, one thread."""
+    """Each precision on lower and lower levels of instructions, one thread, by processor time."""
     folder, program = Path(o.build).resolve() / "peers" / "levels", Path(o.build) / "perf_score"
     folder.mkdir(parents=True, exist_ok=True)
     flags, rows, everyone = ["--candidates", o.candidates, "--hidden", o.hidden, "--threads", 1], [], []
@@ -411,20 +416,21 @@ def duel_levels(o):
         contenders = [c for c in contenders if c.facts["level"] == c.setting]  # what the processor has
         for c in contenders:
             c.difference = scores_difference(folder / f"{p}-{c.setting}.f32", folder / f"{p}-{contenders[0].setting}.f32")
-            size_burst(c, o.burst)
+            c.n = max(2, round(o.burst * 1e6 / cpu_us(c.ask("go 2"))))
         this = run_rounds(contenders, o.rounds, o.patience / len(PRECISIONS))
         for key in run:
             run[key] += this[key] / (len(PRECISIONS) if key == "others_cpus" else 1)
         for c in contenders:
-            ns, (r, lo, hi) = [x for b in c.bursts for x in b["ns"]], ratio_interval(contenders[0], c)
-            rows.append([p, c.setting, in_us(percentile(ns, 0.5)), in_us(min(ns)), len(ns),
-                         f"{r:.2f} ({lo:.2f}-{hi:.2f})", f"{c.difference:.0e}"])  # fmt: skip
+            times = [cpu_us(b) for b in c.bursts]
+            ratios = sorted(x / cpu_us(y) for x, y in zip(times, contenders[0].bursts))
+            rows.append([p, c.setting, f"{statistics.median(times):,.0f}", f"{statistics.median(ratios):.2f}",
+                         f"{ratios[0]:.2f}-{ratios[-1]:.2f}", f"{c.difference:.0e}"])  # fmt: skip
             c.stop()
         everyone += contenders
     print(f"\nScoring by level of instructions: {o.hidden.replace(',', '-')}, {o.candidates} candidates, one thread\n")
-    table(["precision", "level", "p50 us", "least us", "requests", "time / the best level's", "scores differ by"], rows)
-    print(f"{o.rounds} rounds; other programs used {run['others_cpus']:.2f} processors during the bursts; {run['repeated']} bursts were "
-          f"repeated, {run['disturbed']} of {run['bursts']} were disturbed all the same\n")  # fmt: skip
+    table(["precision", "level", "cpu us", "times the best level's", "in the rounds", "scores differ by"], rows)
+    print(f"{o.rounds} rounds; other programs used {run['others_cpus']:.2f} processors during the bursts; {run['repeated']:.0f} bursts were "
+          f"repeated, {run['disturbed']:.0f} of {run['bursts']:.0f} were disturbed all the same\n")  # fmt: skip
     return everyone, [], {"run": run, "size": o.candidates}
 
 
