@@ -110,10 +110,31 @@ AVX2 static void mul_f32_avx2(size_t rows, size_t k, const float *a, size_t lda,
             mul_f32_tile256(k, a + r * lda, lda, w + p * k * PANEL, bias + p * PANEL, relu,
                             c + r * ldc + p * PANEL, ldc);
 }
+/* Two rows x 4 columns: bytes as 16 bits, whose products are added up by twos in 32 (those of bytes as they are would be
+ * cut off at 16 bits). */
+AVX2 INLINE void mul_u8_tile256(size_t k, const uint32_t *a, const uint32_t *a1, const uint32_t *w,
+                                int32_t *c, int32_t *c1) {
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0;
+    for (size_t i = 0; i < k; i++) {
+        __m256i y = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(w + i * PANEL)));
+        s0 = _mm256_add_epi32(s0, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_set1_epi32((int)a[i])), y));
+        s1 = _mm256_add_epi32(s1, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_set1_epi32((int)a1[i])), y));
+    }
+    /* columns 0 1 of both rows and 2 3 of both: in order again */
+    __m256i sum = _mm256_permute4x64_epi64(_mm256_hadd_epi32(s0, s1), 0xd8);
+    _mm_storeu_si128((__m128i *)(void *)c, _mm256_castsi256_si128(sum));
+    _mm_storeu_si128((__m128i *)(void *)c1, _mm256_extracti128_si256(sum, 1));
+}
+
 AVX2 static void mul_u8_avx2(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w,
                              int32_t *c, size_t ldc, struct fused_ask *ask) {
     (void)ask;
-    mul_u8_group(rows, k, a, lda, w, c, ldc);
+    for (size_t n = 0; n < 2 * PANEL; n += 4)
+        for (size_t r = 0; r < rows; r = next_tile(r, rows, 2)) {
+            size_t r1 = r + 1 < rows ? r + 1 : r;
+            mul_u8_tile256(k, a + r * lda, a + r1 * lda, w + n / PANEL * k * PANEL + n % PANEL,
+                           c + r * ldc + n, c + r1 * ldc + n);
+        }
 }
 
 enum { MR = 14 };
