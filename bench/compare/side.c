@@ -3,8 +3,16 @@
 #include "bench/run/manifest.h"
 #include <string.h>
 
+static int load_if_there(const char *dir, const char *name, struct table *t, bool *there, struct err *e) {
+    char path[1024];
+    TRY(file_join(path, sizeof path, dir, name, e));
+    *there = file_exists(path);
+    return *there ? table_load(dir, name, t, e) : 0;
+}
+
 int side_open(struct side *s, const char *dir, struct err *e) {
     char path[1024];
+    bool has_tables;
     *s = (struct side){.dir = dir};
     TRY(file_join(path, sizeof path, dir, "manifest.json", e));
     if (!file_exists(path))
@@ -13,9 +21,8 @@ int side_open(struct side *s, const char *dir, struct err *e) {
     TRY(file_read_json(path, &s->manifest, e));
     int rc = table_load(dir, "effect.csv", &s->effect, e);
     if (!rc) rc = table_load(dir, "compute.csv", &s->compute, e);
-    if (!rc) rc = file_join(path, sizeof path, dir, "instructions.csv", e);
-    s->has_instructions = !rc && file_exists(path);
-    if (s->has_instructions) rc = table_load(dir, "instructions.csv", &s->instructions, e);
+    if (!rc) rc = load_if_there(dir, "instructions.csv", &s->instructions, &s->has_instructions, e);
+    if (!rc) rc = load_if_there(dir, "tables.csv", &s->tables, &has_tables, e);
     if (rc) side_close(s);
     return rc;
 }
@@ -25,6 +32,7 @@ void side_close(struct side *s) {
     table_release(&s->effect);
     table_release(&s->compute);
     table_release(&s->instructions);
+    table_release(&s->tables);
     *s = (struct side){.dir = NULL};
 }
 

@@ -16,7 +16,8 @@
 struct side {
     const char *dir;
     json_t *manifest;
-    struct table effect, compute, instructions; /* the last without rows when it was not counted */
+    struct table effect, compute;
+    struct table instructions, tables; /* without rows when there is no such file */
     bool has_instructions;
 };
 int side_open(struct side *s, const char *dir, struct err *e);

@@ -187,6 +187,22 @@ Test(compare, tables_without_rows_are_nothing_to_compare) {
     HAS(r.out, "has no figure");
 }
 
+Test(compare, counts_of_tables_that_times_chose_otherwise_are_not_compared) {
+    static const char head[] = "variant,features,precision,layer,field,chosen\nmlp,all,fp32,mlp.0,x,";
+    char text[200];
+    for (int differ = 0; differ < 2; differ++) {
+        write_folder("base", usual, ".7001");
+        write_folder("new", (struct folder){.flops = "101"}, ".7001");
+        snprintf(text, sizeof text, "%stable\n", head);
+        scratch_write(&s, "base/tables.csv", text);
+        snprintf(text, sizeof text, "%s%s\n", head, differ ? "product" : "table");
+        scratch_write(&s, "new/tables.csv", text);
+        struct ran r = compare("");
+        cr_expect_eq(r.status, !differ, "%s", r.out);
+        if (differ) HAS(r.out, "other pair fields are tables");
+    }
+}
+
 Test(compare, counts_of_a_point_are_compared_once_whatever_its_loads) {
     struct ran once = compare_with(usual, ".7001", "");
     for (int k = 0; k < 2; k++) {
