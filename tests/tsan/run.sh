@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# tests/tsan/run.sh BUILD: the thread pool, then training and serving of tests/robust/everything.yaml with 4 threads, built with
-# ThreadSanitizer. OpenBLAS, which is not, runs on one thread. No suppressions.
+# tests/tsan/run.sh BUILD: the thread pool, then training and serving of tests/robust/everything.yaml with 4 threads, then Redis, all
+# precisions and retrieval with tests/tsan/serve.yaml, built with ThreadSanitizer. OpenBLAS and FAISS, which are not, run on one thread.
+# No suppressions.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$1
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-export OPENBLAS_NUM_THREADS=1 TSAN_OPTIONS="halt_on_error=0 exitcode=66 second_deadlock_stack=1"
+server=
+trap 'if [ -n "$server" ]; then kill "$server"; fi; rm -rf "$folder"' EXIT
+export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 TSAN_OPTIONS="halt_on_error=0 exitcode=66 second_deadlock_stack=1"
 # its shadow memory wants addresses that are not spread too far (vm.mmap_rnd_bits above 28)
 run() { setarch -R "$@"; }
 
@@ -22,10 +24,31 @@ echo "pool: no race"
 settings=("data_dir=$folder/data" "seeds=[1]" "measure.candidates=[10,40]" "measure.requests=60" "measure.warmup=2"
           "measure.min_seconds=0" "measure.store=[memory,lmdb]" "measure.precision=[fp32,bf16,int8]" "measure.load=[closed,open]"
           "measure.open_seconds=0.02")
-if ! run "$build/prerank" run tests/robust/everything.yaml "${settings[@]/#/--set=}" --out "$folder/out" --threads 4 --quiet --no-report \
-        >"$folder/log" 2>&1 || grep -q 'WARNING: ThreadSanitizer' "$folder/log"; then
-    cat "$folder/log" >&2
-    exit 1
+# watch CONFIG NAME SETTING...: a run into $folder/NAME in which nothing may be found
+watch() {
+    local config=$1 name=$2 settings=("${@:3}")
+    if ! run "$build/prerank" run "$config" "${settings[@]/#/--set=}" --out "$folder/$name" --threads 4 --quiet --no-report \
+            >"$folder/log" 2>&1 || grep -q 'WARNING: ThreadSanitizer' "$folder/log"; then
+        cat "$folder/log" >&2
+        exit 1
+    fi
+}
+rows() { echo "$(($(wc -l <"$folder/$1") - 1)) rows of ${1#*/}"; }
+watch tests/robust/everything.yaml out "${settings[@]}"
+echo "training and serving: no race ($(rows out/effect.csv), $(rows out/compute.csv))"
+
+stores=memory,lmdb
+settings=("data_dir=$folder/small")
+if command -v redis-server >/dev/null; then # of its own, on a free port
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    redis-server --port "$port" --bind 127.0.0.1 --save "" --appendonly no --dir "$folder" --daemonize no >"$folder/redis.log" 2>&1 &
+    server=$!
+    for _ in $(seq 200); do
+        if redis-cli -p "$port" ping >"$folder/ping" 2>&1; then break; fi
+        sleep 0.05
+    done
+    stores+=,redis
+    settings+=("measure.store_server=127.0.0.1:$port")
 fi
-echo "training and serving: no race ($(($(wc -l <"$folder/out/effect.csv") - 1)) rows of effect.csv," \
-    "$(($(wc -l <"$folder/out/compute.csv") - 1)) of compute.csv)"
+watch tests/tsan/serve.yaml serve "measure.store=[$stores]" "${settings[@]}"
+echo "$stores, all precisions, retrieval: no race ($(rows serve/compute.csv), $(rows serve/retrieval.csv))"
