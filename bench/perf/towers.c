@@ -289,9 +289,10 @@ static void report(struct towers *p) {
     printf("%lld items of dimension %d, %lld candidates, %lld threads, %lld rounds\n", (long long)p->items,
            DIM, (long long)p->candidates, (long long)p->threads, (long long)p->rounds);
     printf("%-18s %12s %12s\n", "", "least us", "middle us");
+    int64_t half = p->rounds / 2;
     for (int w = 0; w < WHATS; w++)
         printf("%-18s %12.1f %12.1f\n", whats[w].name, (double)p->took[w][0] / 1e3,
-               (double)p->took[w][p->rounds / 2] / 1e3);
+               (double)p->took[w][half] / 1e3);
     double bytes = (double)p->candidates * DIM * sizeof(float), least = best_of(p, READ, 0, LEAST),
            middle = best_of(p, READ, 0, MIDDLE);
     printf("random gather: %.1f GB/s (middle: %.1f)\n", bytes / least / 1e3, bytes / middle / 1e3);
