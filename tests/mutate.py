@@ -110,7 +110,7 @@ MUTANTS = [
     (O + "sampled_softmax.c", "batch ? (double)p->n_rows - 1 : 0", "batch ? (double)p->n_rows : 0", "clicks of the other rows"),
     (O + "sampled_softmax.c", "(float)(-c->node->attr_f[1] * log(expected))", "(float)(c->node->attr_f[1] * log(expected))", "sign of logQ"),
     (O + "sampled_softmax.c", "if (item < 0 || item == value(c, IN_ITEM, row))", "if (item < 0)", "a row's own item among its hard negatives"),
-    (O + "sampled_softmax.c", "s[j] = p->item[j] == own ? -(float)INFINITY : s[j] + p->shift[j];", "s[j] += own < -1 ? 0 : p->shift[j];", "a row's own item among the candidates"),
+    (O + "sampled_softmax.c", "score[j] = item[j] == own ? -(float)INFINITY : shifted;", "score[j] = item[j] + own < -2 ? 0 : shifted;", "a row's own item among the candidates"),
     (O + "sampled_softmax.c", "(expf(p->own[i] - p->log_z[i]) - 1);", "expf(p->own[i] - p->log_z[i]);", "gradient that does not raise the own score"),
     (O + "sampled_softmax.c", "add_to(c, IN_U, p->row[i], scale, p->u_grad + i * p->d);", "add_to(c, IN_U, p->row[i], 1, p->u_grad + i * p->d);", "the user's gradient without the scale"),
     (O + "sampled_softmax.c", "for (int task = 0; task < TASKS; task++) add_to", "for (int task = 1; task < TASKS; task++) add_to", "the first part's gradient is lost"),
