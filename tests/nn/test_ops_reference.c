@@ -166,7 +166,7 @@ static const struct op_case cases[] = {
     {"category_alignment", alignment, reference_category_alignment, {3}, fill_categories},
     {"category_alignment of one column", alignment, reference_category_alignment, {1}, fill_categories},
     {"category_alignment of 33", alignment, reference_category_alignment, {33}, fill_categories},
-    /* dimension, drawn and hard sets, the batch's items: blocks of 32 clicked rows in 4 parts */
+    /* dimension, drawn and hard sets, the batch's items: blocks of 64 clicked rows in 4 parts */
     {"softmax in the batch", softmax, reference_sampled_softmax, {5, 0, 0, 1}, fill_softmax},
     {"softmax of drawn items", softmax, reference_sampled_softmax, {17, 2, 0, 0}, fill_softmax},
     {"softmax of all", softmax, reference_sampled_softmax, {7, 1, 2, 1}, fill_softmax},
