@@ -36,6 +36,11 @@ watch() {
 rows() { echo "$(($(wc -l <"$folder/$1") - 1)) rows of ${1#*/}"; }
 watch tests/robust/everything.yaml out "${settings[@]}"
 echo "training and serving: no race ($(rows out/effect.csv), $(rows out/compute.csv))"
+# four servers at once over what they share, and the search for their usable rate
+watch tests/robust/everything.yaml servers "${settings[@]}" "variants=[dssm,mlp]" "select={}" "measure.servers=4" "measure.candidates=[40]" \
+    "measure.precision=[fp32,int8]" "measure.load=[closed,open,usable]" "measure.limit_ms=50" "measure.probe_seconds=0.05" \
+    "measure.probe_tolerance=0.9" "measure.threads_over_candidates=always"
+echo "four servers: no race ($(rows servers/compute.csv))"
 
 stores=memory,lmdb
 settings=("data_dir=$folder/small")
