@@ -167,7 +167,7 @@ static void write_point(struct round *r, const struct sweep *s, int variant, con
 /* Variant v's points are first .. first + points - 1 of the round's experiment. */
 static int choose(struct round *r, const struct sweep *s, int first, int v, struct err *e) {
     struct experiment_variant *of = &r->x->variant[v];
-    double metric[POINTS_MAX], sign = of->train.monitor == MONITOR_LOGLOSS ? -1 : 1;
+    double metric[POINTS_MAX] = {0}, sign = of->train.monitor == MONITOR_LOGLOSS ? -1 : 1;
     int best = -1;
     for (int p = 0; p < r->points; p++) {
         const struct sweep_run *run = run_of(s, first + p);

@@ -269,7 +269,7 @@ Test(losses, rows_that_no_loss_learns_from_are_left_out) {
                "  - dssm: {id: in_batch, hidden: [8, 4], loss: in_batch}\n"
                "  - dssm: {id: hard, hidden: [8, 4], loss: {kind: mixed, hard_negatives: 1}}\n"
                "  - dssm: {id: bce, hidden: [8, 4]}\n"
-               "  - dssm: {id: taught, hidden: [8, 4], loss: in_batch, distill: {teacher: bce, weight: 1}}\n"
+               "  - dssm: {id: taught, hidden: [8, 4], loss: in_batch, distill: {teacher: bce, weight: 0.9}}\n"
                "  - dat: {hidden: [8, 4], loss: in_batch}\n");
     run("--out %s/a", s.dir);
     cr_assert_lt(ceil(clicks / 128), ceil(rows / 128));
@@ -305,6 +305,8 @@ Test(losses, what_makes_no_sense_is_refused_with_its_position) {
     REFUSED("  - dssm: {loss: in_batch, train: {monitor: logloss}}\n", "x.yaml:19:18: ", "logloss");
     REFUSED("  - dssm: {train: {monitor: none, schedule: plateau}}\n",
             "x.yaml:19:19: ", "`schedule: plateau` waits");
+    REFUSED("  - dssm: {loss: in_batch, distill: {teacher: mlp, weight: 1}}\n",
+            "x.yaml:19:", "leaves nothing of the loss `in_batch`");
     REFUSED("  - dssm: {id: a, loss: in_batch}\n  - dssm: {distill: a}\n", "x.yaml:20:21: ", "softmax");
     REFUSED("  - dssm: {distill: {weight: 0.2}}\n", "x.yaml:19:21: ", "needs a `teacher`");
     REFUSED("  - parallel: {channels: [fm], distill: {teacher: mlp, feature: 1}}\n",
