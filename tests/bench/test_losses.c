@@ -264,13 +264,14 @@ Test(losses, rows_that_no_loss_learns_from_are_left_out) {
         rows++;
         clicks += ds.label[r];
     }
-    write_plan("x.yaml", 3000,
-               "variants:\n"
-               "  - dssm: {id: in_batch, hidden: [8, 4], loss: in_batch}\n"
-               "  - dssm: {id: hard, hidden: [8, 4], loss: {kind: mixed, hard_negatives: 1}}\n"
-               "  - dssm: {id: bce, hidden: [8, 4]}\n"
-               "  - dssm: {id: taught, hidden: [8, 4], loss: in_batch, distill: {teacher: bce, weight: 0.9}}\n"
-               "  - dat: {hidden: [8, 4], loss: in_batch}\n");
+    write_plan(
+        "x.yaml", 3000,
+        "variants:\n"
+        "  - dssm: {id: in_batch, hidden: [8, 4], loss: in_batch}\n"
+        "  - dssm: {id: hard, hidden: [8, 4], loss: {kind: mixed, hard_negatives: 1}}\n"
+        "  - dssm: {id: bce, hidden: [8, 4]}\n"
+        "  - dssm: {id: taught, hidden: [8, 4], loss: in_batch, distill: {teacher: bce, weight: 0.9}}\n"
+        "  - dat: {hidden: [8, 4], loss: in_batch}\n");
     run("--out %s/a", s.dir);
     cr_assert_lt(ceil(clicks / 128), ceil(rows / 128));
     cr_expect_eq(steps_of_an_epoch("in_batch"), ceil(clicks / 128));
