@@ -17,7 +17,7 @@ static void build(struct graph *g, int n, enum value_type type, int layers) {
     struct lookup lookup[CHAIN_LOOKUPS + 1];
     int user = nn_external(g, "user", SIDE_USER, WIDTH);
     for (int k = 0; k < n; k++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "table%d", k);
         int column = ids(g, k, type);
         lookup[k] =
