@@ -184,9 +184,11 @@ void select_check(struct experiment *x, struct problems *p) {
 json_t *select_json(const struct experiment *x) {
     const struct select_options *o = &x->select;
     json_t *j = opt_json(select_opts, o), *budget = json_object(), *taken = json_array();
-    for (int v = 0; v < x->n_variants && select_wanted(o); v++)
-        if (select_takes(o, &x->variant[v])) json_array_append_new(taken, json_string(x->variant[v].id));
-    bool bad = !j || !budget || json_object_set_new(j, "variant", taken);
+    bool bad = !j || !budget || !taken;
+    for (int v = 0; v < x->n_variants && select_wanted(o) && !bad; v++)
+        if (select_takes(o, &x->variant[v]))
+            bad = json_array_append_new(taken, json_string(x->variant[v].id));
+    if (!bad) bad = json_object_set(j, "variant", taken);
     for (int m = 0; m < BUDGET_METRICS && !bad; m++)
         if (o->subject_to.text[m][0])
             bad = json_object_set_new(budget, budget_name((enum budget_metric)m),
@@ -197,6 +199,7 @@ json_t *select_json(const struct experiment *x) {
         if (selectors[s]->opts[0].name)
             bad = json_object_set_new(j, names[s], opt_json(selectors[s]->opts, o->own[s]));
     }
+    json_decref(taken);
     json_decref(budget);
     if (!bad) return j;
     json_decref(j);

@@ -9,6 +9,7 @@
 #include "tests/bench/scratch.h"
 #include <criterion/criterion.h>
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,10 +186,12 @@ Test(open_loop, is_the_queue_of_several_servers_request_by_request) {
     arrivals_release(&schedule);
 }
 
-/* On threads: how many times each request was answered, and by how many servers at once. */
+/* On threads: how many times each request was answered, and by how many servers at once. Nobody answers until `together`
+ * servers were at work at once, or five seconds are over. */
 struct counting {
     _Atomic int *answers, *under_way, *most;
     int64_t service_ns;
+    int together;
 };
 static int answer_counting(void *self, uint64_t number, struct err *e) {
     struct counting *s = self;
@@ -196,6 +199,8 @@ static int answer_counting(void *self, uint64_t number, struct err *e) {
     int now = ++*s->under_way;
     if (now > *s->most) *s->most = now;
     s->answers[number]++;
+    for (int64_t end = c.now(c.self) + 5000000000; *s->most < s->together && c.now(c.self) < end;)
+        sched_yield();
     c.wait_until(c.self, c.now(c.self) + s->service_ns);
     --*s->under_way;
     return number == 777 ? err_set(e, ERR_INPUT, "request 777") : 0;
@@ -204,7 +209,7 @@ static int answer_counting(void *self, uint64_t number, struct err *e) {
 Test(servers, answer_each_request_once_on_their_own_threads) {
     enum { N = 3, REQUESTS = 600 };
     static _Atomic int answers[1000], under_way, most;
-    struct counting counting = {answers, &under_way, &most, 20000};
+    struct counting counting = {answers, &under_way, &most, 20000, N};
     struct load_server server[N];
     struct load_clock clock[N];
     struct pool *pool;
