@@ -45,3 +45,35 @@ Test(gate, is_open_as_often_as_its_logit_says) {
     batch_release(&b);
     graph_release(&g);
 }
+
+/* P(both > 1/2) = d^2, were it the same u for both it would be d; a copy of the node is for other rows of the same batch. */
+Test(gate, two_gates_are_independent_and_a_copy_of_one_is_the_same) {
+    static const double d = 0.5;
+    struct graph g;
+    struct batch b;
+    int both[FIELDS] = {0}, id[3], map[16] = {0};
+    graph_init(&g);
+    int x = nn_embedding(&g, graph_input(&g, "x", SIDE_USER, VALUE_ID, 5), FIELDS, NULL);
+    id[0] = nn_concrete_gate(&g, FIELDS, temperature, "user.gate");
+    id[1] = nn_concrete_gate(&g, FIELDS, temperature, "item.gate");
+    id[2] = graph_clone_node(&g, &g, id[1], map);
+    for (int k = 0; k < 3; k++) x = nn_mul(&g, x, id[k]);
+    graph_add_loss(&g, nn_row_sum(&g, x), 1);
+    cr_assert_eq(graph_alloc_params(&g, 1, NULL), 0);
+    batch_random(&b, &g, ROWS, 1);
+    batch_cut(&b, ROWS);
+    struct exec *e = exec_for(&g, ROWS, ROWS, NULL);
+    for (uint64_t seed = 1; seed <= BATCHES; seed++) {
+        exec_train(e, b.slice, b.n_slices, seed);
+        const float *user = exec_value(e, id[0]).p, *item = exec_value(e, id[1]).p;
+        for (int j = 0; j < FIELDS; j++) both[j] += user[j] > 0.5f && item[j] > 0.5f;
+        cr_assert_arr_eq(item, exec_value(e, id[2]).p, FIELDS * sizeof *item);
+    }
+    for (int j = 0; j < FIELDS; j++) {
+        double p = d * d, sd = sqrt(p * (1 - p) / BATCHES);
+        cr_expect_float_eq(both[j] / (double)BATCHES, p, 4.5 * sd, "field %d", j);
+    }
+    exec_free(e);
+    batch_release(&b);
+    graph_release(&g);
+}

@@ -24,6 +24,9 @@ static const struct tensor *get(const char *name, const char *part) {
 static int gate(struct graph *g, int x) {
     return nn_group_scale(g, x, nn_concrete_gate(g, FIELDS, 0.5, "g"));
 }
+static int gates(struct graph *g, int x) {
+    return nn_group_scale(g, gate(g, x), nn_concrete_gate(g, FIELDS, 0.5, "h"));
+}
 static int se(struct graph *g, int x) { return parts_importance(g, x, FIELDS, "s"); }
 /* The weight stands in a linear layer that nothing needs. */
 static int lasso(struct graph *g, int x) {
@@ -93,6 +96,7 @@ Test(select_ops, equal_pytorch) {
     for (size_t slice = 3; slice <= 100; slice += 97) {
         check("gate", gate, true, slice);
         check("gate_still", gate, false, slice);
+        check("gates", gates, true, slice);
         check("se", se, true, slice);
         check("lasso", lasso, true, slice);
     }
