@@ -18,6 +18,12 @@ struct field_cost {
     double ns_per_candidate;         /* the same over the candidates */
     double flops_per_candidate, bytes_per_candidate, flops_per_request;
 };
+/* When and by what costs were measured. */
+struct cost_taken {
+    bool now; /* by this process; false: by the run that it resumes */
+    int threads;
+    char at[32], revision[80];
+};
 /* Candidates of the requests: the largest of `measure.candidates`, or 1000. */
 int64_t field_cost_candidates(const struct experiment *x);
 int field_cost_measure(const struct experiment *x, const struct dataset *ds,

@@ -1,9 +1,15 @@
 #include "bench/select/importance.h"
 #include "base/progress.h"
+#include "bench/run/manifest.h"
 #include "bench/select/importance_files.h"
 #include "bench/select/kept_cost.h"
 #include <inttypes.h>
 #include <string.h>
+
+struct own_cost { /* of a variant's fields, as this run measured them */
+    struct field_cost *v;
+    struct cost_taken taken;
+};
 
 struct maker {
     const struct sweep *s;
@@ -95,49 +101,60 @@ static void put_in_order(struct ranking_of *r) {
     }
 }
 
+static enum rank_by_cost wanted_cost(const struct sweep *s, int selector) {
+    const struct selector *of = selectors[selector];
+    return of->cost ? of->cost(s->x->select.own[selector]) : RANK_BY_NO_COST;
+}
+
 /* The costs that the selector ranks by, over the mean field's; NULL when it does without. */
-static int shares_for(struct maker *m, int model, int selector, const struct field_cost *own,
+static int shares_for(struct maker *m, int model, int selector, const struct own_cost *own,
                       const double **out) {
     const struct sweep *s = m->s;
-    const struct selector *of = selectors[selector];
-    enum rank_by_cost by = of->cost ? of->cost(s->x->select.own[selector]) : RANK_BY_NO_COST;
+    enum rank_by_cost by = wanted_cost(s, selector);
     double *share = arena_alloc(&m->out->arena, (size_t)s->model[model].features.n * sizeof *share + 1);
     json_t *says;
     *out = NULL;
     if (!share) return err_nomem(m->e, 0);
     if (by == RANK_BY_NO_COST) return 0;
-    TRY(kept_cost_shares(s, model, by, own, pool_threads(m->serving), share, &says, m->e));
+    TRY(kept_cost_shares(s, model, by, own->v, &own->taken, share, &says, m->e));
     *out = share;
     return json_object_set_new(m->out->costs, s->model[model].variant->id, says) ? err_nomem(m->e, 0) : 0;
 }
 
-static int rank_one(struct maker *m, int model, int selector, const struct field_cost *cost) {
+static int rank_one(struct maker *m, int model, int selector, const struct own_cost *own) {
     struct arena *a = &m->out->arena;
     struct ranking_of *r = &m->out->v[m->out->n];
     size_t n = (size_t)m->s->model[model].features.n, seeds = (size_t)m->s->x->select.seeds;
     *r = (struct ranking_of){
-        .model = model, .selector = selector, .n = (int)n, .n_seeds = (int)seeds, .cost = cost};
+        .model = model, .selector = selector, .n = (int)n, .n_seeds = (int)seeds, .cost = own->v};
     r->importance = arena_alloc(a, (n + 1) * sizeof *r->importance);
     r->by_seed = arena_alloc(a, (n * seeds + 1) * sizeof *r->by_seed);
     r->order = arena_alloc(a, (n + 1) * sizeof *r->order);
     if (!r->importance || !r->by_seed || !r->order) return err_nomem(m->e, n * seeds * sizeof(double));
-    TRY(shares_for(m, model, selector, cost, &r->share));
+    TRY(shares_for(m, model, selector, own, &r->share));
     for (int k = 0; k < r->n_seeds; k++) TRY(rank_seed(m, r, k));
     put_in_order(r);
     m->out->n++;
     return 0;
 }
 
-static int cost_of(struct maker *m, int model, struct field_cost *cost) {
+static int cost_of(struct maker *m, int model, struct own_cost *own) {
     const struct sweep *s = m->s;
     bool there;
     const struct sweep_model *k = &s->model[model];
-    TRY(field_cost_load(s, model, cost, &there, m->e));
+    const struct opt_ints *rank_by = &s->x->select.rank_by;
+    struct cost_file f = {.sweep = s, .model = model, .threads = pool_threads(m->serving)};
+    for (int i = 0; i < rank_by->n; i++)
+        f.on_demand |= wanted_cost(s, (int)rank_by->v[i]) == RANK_BY_MEASURED;
+    TRY(field_cost_load(&f, own->v, &own->taken, &there, m->e));
     if (there) return 0;
     snprintf(m->doing, sizeof m->doing, "%.48s", k->variant->id);
     on_progress(m, "cost of each field");
-    TRY(field_cost_measure(s->x, s->ds, k->variant, &k->features, m->serving, cost, m->e));
-    return field_cost_save(s, model, cost, m->e);
+    TRY(field_cost_measure(s->x, s->ds, k->variant, &k->features, m->serving, own->v, m->e));
+    own->taken.now = true;
+    time_text(own->taken.at);
+    program_revision(own->taken.revision, sizeof own->taken.revision);
+    return field_cost_save(&f, own->v, &own->taken, m->e);
 }
 
 static int rank_variant(struct maker *m, const struct experiment_variant *v) {
@@ -149,10 +166,10 @@ static int rank_variant(struct maker *m, const struct experiment_variant *v) {
         return 0;
     }
     size_t n = (size_t)m->s->model[model].features.n + 1;
-    struct field_cost *cost = arena_alloc(&m->out->arena, n * sizeof *cost);
-    if (!cost) return err_nomem(m->e, n * sizeof *cost);
-    TRY(cost_of(m, model, cost));
-    for (int i = 0; i < o->rank_by.n; i++) TRY(rank_one(m, model, (int)o->rank_by.v[i], cost));
+    struct own_cost own = {.v = arena_alloc(&m->out->arena, n * sizeof *own.v)};
+    if (!own.v) return err_nomem(m->e, n * sizeof *own.v);
+    TRY(cost_of(m, model, &own));
+    for (int i = 0; i < o->rank_by.n; i++) TRY(rank_one(m, model, (int)o->rank_by.v[i], &own));
     return 0;
 }
 

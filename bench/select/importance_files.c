@@ -1,6 +1,7 @@
 #include "bench/select/importance_files.h"
 #include "base/str.h"
 #include "bench/results.h"
+#include "bench/select/kept_cost.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -82,34 +83,56 @@ int importance_file_save(const struct importance_file *f, const double *importan
 
 enum { COSTS = sizeof(struct field_cost) / sizeof(double) };
 
-static int cost_place(const struct sweep *s, int model, char path[1024], struct hash *key, struct err *e) {
-    char name[EXPERIMENT_ID_MAX + 32], text[80];
-    snprintf(name, sizeof name, "%.*s.cost.json", EXPERIMENT_ID_MAX, s->model[model].variant->id);
-    snprintf(text, sizeof text, "%s.%" PRId64, s->model[model].key.hex, field_cost_candidates(s->x));
-    *key = hash_bytes(text, strlen(text));
-    return path_of(s, name, path, e);
+static int cost_key(const struct cost_file *f, struct hash *out, struct err *e) {
+    struct hash program;
+    TRY(hash_file("/proc/self/exe", &program, e));
+    json_t *j = json_pack("{s:o, s:i, s:s}", "about", kept_cost_about(f->sweep, &f->sweep->model[f->model]),
+                          "threads", f->threads, "program", program.hex);
+    int rc = j ? json_hash(j, out, e) : err_nomem(e, 0);
+    json_decref(j);
+    return rc;
 }
 
-int field_cost_load(const struct sweep *s, int model, struct field_cost *out, bool *there, struct err *e) {
+static int cost_place(const struct cost_file *f, char path[1024], struct hash *key, struct err *e) {
+    char name[EXPERIMENT_ID_MAX + 32];
+    snprintf(name, sizeof name, "%.*s.cost.json", EXPERIMENT_ID_MAX, f->sweep->model[f->model].variant->id);
+    TRY(cost_key(f, key, e));
+    return path_of(f->sweep, name, path, e);
+}
+
+static bool take_text(const json_t *j, const char *key, char *out, size_t cap) {
+    const char *text = json_string_value(json_object_get(j, key));
+    snprintf(out, cap, "%s", text ? text : "");
+    return text;
+}
+
+int field_cost_load(const struct cost_file *f, struct field_cost *out, struct cost_taken *taken, bool *there,
+                    struct err *e) {
     char path[1024];
     struct hash key;
     json_t *j;
-    int n = s->model[model].features.n;
+    int n = f->sweep->model[f->model].features.n;
     *there = false;
-    TRY(cost_place(s, model, path, &key, e));
+    *taken = (struct cost_taken){.threads = f->threads};
+    TRY(cost_place(f, path, &key, e));
     if (!file_exists(path)) return 0;
     TRY(file_read_json(path, &j, e));
-    *there = take(j, key.hex, "cost", (double *)out, n * COSTS);
+    *there = take(j, key.hex, "cost", (double *)out, n * COSTS) &&
+             take_text(j, "taken", taken->at, sizeof taken->at) &&
+             take_text(j, "revision", taken->revision, sizeof taken->revision) &&
+             (!f->on_demand || json_is_true(json_object_get(j, "on_demand")));
     json_decref(j);
     return 0;
 }
 
-int field_cost_save(const struct sweep *s, int model, const struct field_cost *cost, struct err *e) {
+int field_cost_save(const struct cost_file *f, const struct field_cost *cost, const struct cost_taken *taken,
+                    struct err *e) {
     char path[1024];
     struct hash key;
-    TRY(cost_place(s, model, path, &key, e));
-    json_t *j = json_pack("{s:s, s:o}", "key", key.hex, "cost",
-                          numbers((const double *)cost, s->model[model].features.n * COSTS));
+    TRY(cost_place(f, path, &key, e));
+    json_t *j = json_pack("{s:s, s:s, s:s, s:b, s:o}", "key", key.hex, "taken", taken->at, "revision",
+                          taken->revision, "on_demand", f->on_demand, "cost",
+                          numbers((const double *)cost, f->sweep->model[f->model].features.n * COSTS));
     int rc = j ? file_write_json(path, j, e) : err_nomem(e, 0);
     json_decref(j);
     return rc;

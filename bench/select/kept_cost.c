@@ -20,8 +20,7 @@ static json_t *names_of(const struct features *f) {
     return list;
 }
 
-/* Everything that decides what is measured, but for the program, whose versions are to be compared with each other. */
-static json_t *about(const struct sweep *s, const struct sweep_model *m) {
+json_t *kept_cost_about(const struct sweep *s, const struct sweep_model *m) {
     struct machine machine;
     const struct variant *v = m->variant->variant;
     machine_describe(&machine);
@@ -83,20 +82,26 @@ static void take(struct keeper *k, const char *path) {
     k->record = NULL;
 }
 
-static int record_own(struct keeper *k, const struct field_cost *own, int threads) {
-    char now[32], revision[80];
+static int record_own(struct keeper *k, const struct field_cost *own, const struct cost_taken *taken) {
     struct hash h;
     json_t *us = json_object();
-    time_text(now);
-    program_revision(revision, sizeof revision);
     for (int i = 0; us && i < k->model->features.n; i++)
         json_object_set_new(us, k->model->features.feature[i].name,
                             isnan(own[i].request_us) ? json_null() : json_real(own[i].request_us));
-    k->record = json_pack("{s:O, s:s, s:i, s:s, s:o}", "about", k->about, "taken", now, "threads", threads,
-                          "revision", revision, "request_us", us);
+    k->record = json_pack("{s:O, s:s, s:i, s:s, s:o}", "about", k->about, "taken", taken->at, "threads",
+                          taken->threads, "revision", taken->revision, "request_us", us);
     if (!k->record || json_object_size(us) != (size_t)k->model->features.n) return err_nomem(k->e, 0);
     TRY(hash_of(k->record, &h, k->e));
     return json_object_set_new(k->record, "hash", json_string(h.hex)) ? err_nomem(k->e, 0) : 0;
+}
+
+/* Whether the run that is resumed had the same, and so kept them when they were new. */
+static bool known(const struct keeper *k) {
+    json_t *there = NULL;
+    bool same = file_exists(k->in_results) && !file_read_json(k->in_results, &there, NULL) &&
+                json_equal(there, k->record);
+    json_decref(there);
+    return same;
 }
 
 /* For later runs; that they cannot be kept is no reason to fail this one. */
@@ -111,19 +116,19 @@ static bool keep(struct keeper *k) {
     return !rc;
 }
 
-static int choose(struct keeper *k, enum rank_by_cost by, const struct field_cost *own, int threads,
-                  json_t **says) {
+static int choose(struct keeper *k, enum rank_by_cost by, const struct field_cost *own,
+                  const struct cost_taken *taken, json_t **says) {
     if (by == RANK_BY_KEPT) {
         take(k, k->in_results);
         take(k, k->beside_data);
     }
     bool kept = k->record != NULL;
     if (!kept) {
-        TRY(record_own(k, own, threads));
-        k->from = keep(k) ? k->beside_data : k->in_results;
+        TRY(record_own(k, own, taken));
+        k->from = !known(k) && keep(k) ? k->beside_data : k->in_results;
     }
     progress_note("select: %s: fields are ranked by costs %s %s, kept in %s", k->model->variant->id,
-                  kept ? "measured at" : "measured now,",
+                  kept || !taken->now ? "measured at" : "measured now,",
                   json_string_value(json_object_get(k->record, "taken")), k->from);
     *says = json_pack("{s:s, s:O, s:O, s:O, s:s}", "costs", kept ? "kept" : "measured", "taken",
                       json_object_get(k->record, "taken"), "threads", json_object_get(k->record, "threads"),
@@ -147,13 +152,13 @@ static int shares(struct keeper *k, double *share) {
 }
 
 int kept_cost_shares(const struct sweep *s, int model, enum rank_by_cost by, const struct field_cost *own,
-                     int threads, double *share, json_t **says, struct err *e) {
+                     const struct cost_taken *taken, double *share, json_t **says, struct err *e) {
     struct err none = ERR_INIT;
     struct keeper k = {.s = s, .model = &s->model[model], .e = e ? e : &none};
-    k.about = about(s, k.model);
+    k.about = kept_cost_about(s, k.model);
     *says = NULL;
     int rc = find_places(&k);
-    if (!rc) rc = choose(&k, by, own, threads, says);
+    if (!rc) rc = choose(&k, by, own, taken, says);
     if (!rc) rc = shares(&k, share);
     json_decref(k.about);
     json_decref(k.record);

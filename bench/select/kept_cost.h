@@ -13,19 +13,22 @@
  * These are not the figures of fields.csv, which are the run's own measurement.
  *
  *     double share[n];
- *     TRY(kept_cost_shares(&sweep, model, RANK_BY_KEPT, own, pool_threads(pool), share, &says, e));
+ *     TRY(kept_cost_shares(&sweep, model, RANK_BY_KEPT, own, &taken, share, &says, e));
  */
 #ifndef PRERANK_BENCH_KEPT_COST_H
 #define PRERANK_BENCH_KEPT_COST_H
 #include "bench/run/sweep.h"
 #include "bench/select/field_cost.h"
 
+/* A new reference to what stands under "about", or NULL: all that decides what is measured, but for the program, whose versions are to be
+ * compared with each other. */
+json_t *kept_cost_about(const struct sweep *s, const struct sweep_model *m);
 /* share[n]: field_cost_shares() of the costs that the model's fields are ranked by. RANK_BY_KEPT: those of the run's copy, else
- * those beside the dataset, else `own`; RANK_BY_MEASURED: `own`. Own ones, which `threads` threads have just measured, are kept
- * in both places; a file that is damaged or about something else is replaced, with a message, and a dataset's folder that
+ * those beside the dataset, else `own`; RANK_BY_MEASURED: `own`. Own ones are kept
+ * in both places, but not again when the run is resumed; a file that is damaged or about something else is replaced, with a message, and a dataset's folder that
  * cannot be written is a message, too. *says: a new reference, for the manifest: whether kept costs were used, when they were
  * taken, by what revision, and where they are. */
 int kept_cost_shares(const struct sweep *s, int model, enum rank_by_cost by, const struct field_cost *own,
-                     int threads, double *share, json_t **says, struct err *e);
+                     const struct cost_taken *taken, double *share, json_t **says, struct err *e);
 
 #endif

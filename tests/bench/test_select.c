@@ -427,6 +427,49 @@ Test(select, costs_are_measured_anew_on_demand_and_resuming_keeps_to_its_own) {
     cr_expect(ranks_alike("a", "d"), "a run goes on with what it began with");
 }
 
+static json_t *own_costs(const char *out) {
+    char name[64];
+    snprintf(name, sizeof name, "%s/importance/cold.cost.json", out);
+    json_t *j = json_loads(scratch_read(&s, name), 0, NULL), *costs = json_incref(json_object_get(j, "cost"));
+    json_decref(j);
+    cr_assert(costs);
+    return costs;
+}
+
+/* Resumes, and whether the costs were measured for that. */
+static bool measured_anew(const char *settings) {
+    json_t *before = own_costs("a");
+    run_priced("a", settings);
+    json_t *after = own_costs("a");
+    bool anew = !json_equal(before, after);
+    json_decref(before);
+    json_decref(after);
+    return anew;
+}
+
+Test(select, resuming_takes_costs_over_only_when_they_would_be_measured_in_the_same_way) {
+    static const char on_demand[] = "--resume --set select.fscd.cost=measured";
+    write_priced();
+    run_priced("a", "--threads 2");
+    json_t *first = says("a"), *there;
+    cr_expect(!measured_anew("--resume --threads 2"));
+    cr_expect(measured_anew("--resume --threads 1"));
+    cr_expect(measured_anew("--resume --threads 1 --set measure.threads=2"));
+    cr_expect(measured_anew("--resume"));
+    sleep(1); /* times are in seconds */
+    cr_expect(measured_anew(on_demand), "`measured` is this run's own");
+    there = says("a");
+    cr_expect_str_neq(json_string_value(json_object_get(there, "taken")),
+                      json_string_value(json_object_get(first, "taken")));
+    json_decref(first);
+    run_priced("b", "--set select.fscd.cost=measured");
+    char *kept = scratch_read(&s, kept_file());
+    cr_expect(!measured_anew(on_demand), "which is finished");
+    assert_says("a", "measured", json_string_value(json_object_get(there, "taken")));
+    cr_expect_str_eq(scratch_read(&s, kept_file()), kept, "later costs stay kept");
+    json_decref(there);
+}
+
 Test(select, kept_costs_that_are_not_what_was_written_are_not_believed) {
     write_priced();
     run_priced("a", "");
