@@ -1,5 +1,5 @@
 /* Where the truth is planted, the models come out in the order that it demands. The whole of it is `make family-truth`; this is a
- * slice of few rows and the models that matter. */
+ * slice of few rows: every two-tower against cold, din against cold, dssm against the truth. */
 #include "tests/bench/scratch.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
