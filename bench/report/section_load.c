@@ -71,7 +71,7 @@ static int write(const struct study *s, const struct gallery *g, struct str *out
         {"Busy", "share of the time that is work", 'l'},
         {"p50", "from the planned time", 'l'},
         {"p99", "from the planned time", 'l'},
-        {"95 % interval", "of the p99, from order statistics; too narrow where requests wait for each other",
+        {"95 % interval", "of the p99, from order statistics, allowing for requests that wait for each other",
          'l'},
         {"Service", "mean, without waiting", 'l'},
         {"Wait", "mean, behind other requests", 'l'},
