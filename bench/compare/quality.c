@@ -73,7 +73,8 @@ static int read_scores(const struct side *s, const struct model *m, const char *
                        struct scores *out, struct err *e) {
     char name[512];
     double *score, *label, *user;
-    snprintf(name, sizeof name, "predictions/%s.%s.%s.csv", m->variant, m->features, seed);
+    snprintf(name, sizeof name, "predictions/%s.%s.%s.csv", m->variant,
+             subsets_trained_as(&s->subsets, m->variant, m->features), seed);
     TRY(table_load(s->dir, name, t, e));
     TRY(table_numbers(t, "score", &score, e));
     TRY(table_numbers(t, "label", &label, e));

@@ -23,6 +23,7 @@ int side_open(struct side *s, const char *dir, struct err *e) {
     if (!rc) rc = table_load(dir, "compute.csv", &s->compute, e);
     if (!rc) rc = load_if_there(dir, "instructions.csv", &s->instructions, &s->has_instructions, e);
     if (!rc) rc = load_if_there(dir, "tables.csv", &s->tables, &has_tables, e);
+    if (!rc) rc = subsets_load(dir, &s->subsets, e);
     if (rc) side_close(s);
     return rc;
 }
@@ -33,6 +34,7 @@ void side_close(struct side *s) {
     table_release(&s->compute);
     table_release(&s->instructions);
     table_release(&s->tables);
+    table_release(&s->subsets);
     *s = (struct side){.dir = NULL};
 }
 

@@ -9,7 +9,7 @@
 #ifndef PRERANK_BENCH_SIDE_H
 #define PRERANK_BENCH_SIDE_H
 #include "base/err.h"
-#include "bench/report/table.h"
+#include "bench/report/subsets.h"
 #include <jansson.h>
 #include <stdbool.h>
 
@@ -17,7 +17,7 @@ struct side {
     const char *dir;
     json_t *manifest;
     struct table effect, compute;
-    struct table instructions, tables; /* without rows when there is no such file */
+    struct table instructions, tables, subsets; /* without rows when there is no such file */
     bool has_instructions;
 };
 int side_open(struct side *s, const char *dir, struct err *e);

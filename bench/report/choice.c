@@ -1,22 +1,12 @@
 #include "bench/report/choice.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *choices_trained_as(const struct choices *c, const char *variant, const char *features) {
-    const struct table *t = &c->subsets;
-    for (size_t r = 0; r < t->rows; r++)
-        if (!strcmp(table_text(t, r, table_column(t, "variant")), variant) &&
-            !strcmp(table_text(t, r, table_column(t, "features")), features))
-            return table_text(t, r, table_column(t, "trained_as"));
-    return features;
-}
-
 /* The group that holds the predictions of a point's model; effect.groups when there is none. */
 static size_t trained_group(const struct study *s, const struct choices *c, const struct tradeoff_point *p) {
-    return effect_find(&s->effect, p->variant, choices_trained_as(c, p->variant, p->features));
+    return effect_find(&s->effect, p->variant, subsets_trained_as(&c->subsets, p->variant, p->features));
 }
 
 static bool better_on_test(const struct tradeoff_point *q, const struct tradeoff_point *p) {
@@ -93,9 +83,7 @@ static int compare(const struct study *s, struct choices *cs, struct choice *c, 
 }
 
 static int make(struct study *s, struct choices *cs, struct err *e) {
-    char path[1024];
-    TRY(file_join(path, sizeof path, s->dir, "subsets.csv", e));
-    if (file_exists(path)) TRY(table_load(s->dir, "subsets.csv", &cs->subsets, e));
+    TRY(subsets_load(s->dir, &cs->subsets, e));
     cs->v = arena_alloc(&cs->arena, ((size_t)s->n_candidates + 1) * sizeof *cs->v);
     if (!cs->v) return err_nomem(e, 0);
     for (int k = s->n_candidates - 1; k >= 0 && s->tradeoff.picks; k--) {

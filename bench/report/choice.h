@@ -14,6 +14,7 @@
 #define PRERANK_BENCH_CHOICE_H
 #include "bench/report/differences.h"
 #include "bench/report/study.h"
+#include "bench/report/subsets.h"
 
 struct choice {
     double candidates;
@@ -38,7 +39,5 @@ void choices_free(struct choices *c);
 int choices_save(const struct study *s, struct err *e);
 int choices_verdict(const struct study *s, struct err *e);
 void choice_text(const struct study *s, const struct choice *c, struct str *out);
-/* The subset as which `features` of the variant was trained: mostly itself. */
-const char *choices_trained_as(const struct choices *c, const char *variant, const char *features);
 
 #endif

@@ -159,8 +159,8 @@ static json_t *point_json(const struct study *s, const struct tradeoff_point *p)
     if (!p) return json_null();
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "variant",
                      p->variant, "features", p->features, "trained_as",
-                     choices_trained_as(s->choices, p->variant, p->features), "precision", p->precision,
-                     "store", p->store, "n_features", number(p->n_features), "gauc_valid",
+                     subsets_trained_as(&s->choices->subsets, p->variant, p->features), "precision",
+                     p->precision, "store", p->store, "n_features", number(p->n_features), "gauc_valid",
                      number(p->gauc_valid), "gauc", number(p->gauc.mean), "gauc_lo", number(p->gauc.lo),
                      "gauc_hi", number(p->gauc.hi), "p50_us", number(p->p50_us), "p99_us", number(p->p99_us),
                      "qps", number(p->qps), "usable_qps", number(p->usable_qps));

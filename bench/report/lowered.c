@@ -1,5 +1,6 @@
 #include "bench/report/lowered.h"
 #include "base/file.h"
+#include "bench/report/subsets.h"
 #include <math.h>
 #include <string.h>
 
@@ -9,19 +10,10 @@ struct lowered {
     double *delta;
 };
 
-/* The subset as which the point's model was trained: precision.csv has each model once. */
-static const char *trained_as(const struct lowered *l, const struct tradeoff_point *p) {
-    const struct table *t = &l->subsets;
-    for (size_t r = 0; r < t->rows; r++)
-        if (!strcmp(table_text(t, r, table_column(t, "variant")), p->variant) &&
-            !strcmp(table_text(t, r, table_column(t, "features")), p->features))
-            return table_text(t, r, table_column(t, "trained_as"));
-    return p->features;
-}
-
-/* Mean gauc_delta of the model's rows for a split; NaN without any. */
+/* Mean gauc_delta of the model's rows for a split; NaN without any. precision.csv has each trained model once. */
 static double mean_delta(const struct lowered *l, const struct tradeoff_point *p, const char *split) {
-    const char *want[] = {p->variant, trained_as(l, p), p->precision, split};
+    const char *want[] = {p->variant, subsets_trained_as(&l->subsets, p->variant, p->features), p->precision,
+                          split};
     double sum = 0;
     size_t n = 0;
     for (size_t r = 0; r < l->t.rows; r++) {
@@ -57,8 +49,7 @@ int lowered_apply(const char *dir, struct tradeoff *t, struct err *e) {
     TRY(file_join(path, sizeof path, dir, "precision.csv", e));
     if (!file_exists(path)) return 0;
     TRY(table_load(dir, "precision.csv", &l.t, e));
-    int rc = file_join(path, sizeof path, dir, "subsets.csv", e);
-    if (!rc && file_exists(path)) rc = table_load(dir, "subsets.csv", &l.subsets, e);
+    int rc = subsets_load(dir, &l.subsets, e);
     if (!rc) rc = table_numbers(&l.t, "gauc_delta", &l.delta, e);
     for (int k = 0; k < 4 && !rc; k++) rc = table_need(&l.t, names[k], &l.column[k], e);
     for (size_t i = 0; i < t->n && !rc; i++) apply(&l, &t->point[i]);

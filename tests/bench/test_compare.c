@@ -94,6 +94,12 @@ static struct ran compare_with(struct folder new, const char *gauc, const char *
 
 #define HAS(text, part) cr_expect(strstr(text, part), "no \"%s\" in:\n%s", part, text)
 
+static size_t times(const char *text, const char *part) {
+    size_t n = 0;
+    for (; (text = strstr(text, part)); text++) n++;
+    return n;
+}
+
 Test(compare, what_is_the_same_is_no_regression) {
     struct ran r = compare_with(usual, ".7001", "");
     cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
@@ -240,6 +246,34 @@ Test(compare, another_program_is_judged_by_its_users) {
     HAS(r.out, "REGRESSED");
 }
 
+/* A line more in effect.csv for the model of the folder, under the name of a subset that `select` made. */
+static void list_again(const char *name, const char *features, const char *gauc) {
+    char path[128], line[200];
+    snprintf(path, sizeof path, "%s/effect.csv", name);
+    snprintf(line, sizeof line, "mlp,%s,1,test,.7,%s,.5,1,0,.5,.5,3,9,50,ok,\n", features, gauc);
+    char *text = scratch_read(&s, path), *more = arena_alloc(&s.arena, strlen(text) + sizeof line);
+    scratch_write(&s, path, strcat(strcpy(more, text), line));
+}
+
+static void write_subsets(const char *name, const char *rows) {
+    char path[128], text[1000];
+    snprintf(path, sizeof path, "%s/subsets.csv", name);
+    snprintf(text, sizeof text, "variant,selector,k,features,trained_as,n_fields,fields,required\n%s", rows);
+    scratch_write(&s, path, text);
+}
+
+Test(compare, a_subset_that_was_trained_under_another_name_is_judged_by_the_predictions_of_that_name) {
+    write_folder("base", usual, ".7001");
+    write_folder("new", (struct folder){.program_hash = "p2", .noise = 1e-6}, ".70010001");
+    list_again("base", "se-2", ".7001");
+    list_again("new", "se-2", ".70010001");
+    write_subsets("base", "mlp,se,2,se-2,all,2,x y,\n");
+    write_subsets("new", "mlp,se,2,se-2,all,2,x y,\n");
+    struct ran r = compare("");
+    cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
+    cr_expect_eq(times(r.out, "judged by its users"), 2, "%s", r.out);
+}
+
 Test(compare, an_improvement_is_no_failure) {
     write_folder("base", (struct folder){.drop = .5}, ".6");
     write_folder("new", (struct folder){.program_hash = "p2"}, ".7");
@@ -337,12 +371,6 @@ Test(compare, margins_can_be_set) {
     HAS(r.err, "known are gauc, p50");
     r = compare("--margin p50=x");
     cr_expect_eq(r.status, 2);
-}
-
-static size_t times(const char *text, const char *part) {
-    size_t n = 0;
-    for (; (text = strstr(text, part)); text++) n++;
-    return n;
 }
 
 Test(compare, says_the_same_in_json_junit_and_markdown) {
