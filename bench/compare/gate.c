@@ -72,20 +72,31 @@ struct gate *gate_add(struct comparison *c, const char *variant, const char *fea
     return g;
 }
 
+static enum gate_verdict undecided(struct gate *g, const char *why) {
+    size_t n = strlen(g->note);
+    snprintf(g->note + n, sizeof g->note - n, "%s%s", n ? "; " : "", why);
+    return GATE_UNDECIDED;
+}
+
 /* Whether it is better by the same rules is for people to know; it is never a failure. */
-static void judge(const struct comparison *c, struct gate *g) {
-    const double wide = (g->hi - g->lo) / 2;
-    if (isnan(g->lo) || isnan(g->p)) {
-        g->verdict = GATE_UNDECIDED;
-        if (!*g->note) snprintf(g->note, sizeof g->note, "too few samples for an interval");
-    } else if (g->lo > g->margin && g->p_holm <= c->margins.alpha) {
-        g->verdict = GATE_REGRESSED;
-    } else if (g->kind == GATE_TURNS && g->hi > g->margin && wide > g->margin) {
-        g->verdict = GATE_UNDECIDED;
-        snprintf(g->note, sizeof g->note, "the machine is too noisy: the interval is wider than the margin");
-    } else {
-        g->verdict = g->hi < -g->margin ? GATE_BETTER : GATE_OK;
-    }
+static enum gate_verdict judge(const struct comparison *c, struct gate *g) {
+    if (isnan(g->lo) || isnan(g->p)) return undecided(g, "too few samples for an interval");
+    if (g->lo > g->margin)
+        return g->p_holm <= c->margins.alpha
+                   ? GATE_REGRESSED
+                   : undecided(g, "beyond the margin, but p is too large: too few groups for so many gates");
+    if (g->kind == GATE_TURNS && g->hi > g->margin && g->hi - g->lo > g->margin)
+        return undecided(g, "the machine is too noisy: the interval is wider than the margin");
+    return g->hi < -g->margin ? GATE_BETTER : GATE_OK;
+}
+
+/* Holm's correction goes over all gates: what was judged before others were added is judged anew. */
+static void judge_anew(const struct comparison *c, struct gate *g) {
+    if (g->verdict == GATE_OPEN)
+        g->noted = strlen(g->note);
+    else
+        g->note[g->noted] = '\0';
+    g->verdict = judge(c, g);
 }
 
 int comparison_judge(struct comparison *c, struct err *e) {
@@ -98,8 +109,9 @@ int comparison_judge(struct comparison *c, struct err *e) {
     n = 0;
     for (size_t i = 0; i < c->n; i++) {
         struct gate *g = &c->gate[i];
-        if (g->kind != GATE_EXACT && !isnan(g->p)) g->p_holm = p[n++];
-        if (g->verdict == GATE_OPEN) judge(c, g);
+        if (g->kind == GATE_EXACT) continue;
+        g->p_holm = isnan(g->p) ? (double)NAN : p[n++];
+        if (!g->settled) judge_anew(c, g);
     }
     return 0;
 }

@@ -2,13 +2,14 @@
  *
  * Exact gates (kind "exact") compare counts. Statistical ones ("users", "turns") are regressions only when both hold:
  * the lower bound of the 95 % interval of how much worse NEW is exceeds the metric's margin, and the p of the
- * test, corrected over all statistical gates of the comparison (Holm 1979), is at most alpha.
+ * test, corrected over all statistical gates of the comparison (Holm 1979), is at most alpha. The first without the second
+ * is undecided; so is a time whose interval is wider than the margin and reaches beyond it.
  *
  *     struct comparison c;
  *     comparison_init(&c);
  *     struct gate *g = gate_add(&c, "mlp", "all", "params", GATE_EXACT, e);       NULL: memory is out
  *     g->base = 120; g->new = 121; g->verdict = GATE_REGRESSED;
- *     TRY(comparison_judge(&c, e));            the statistical gates that nobody has judged yet
+ *     TRY(comparison_judge(&c, e));            the statistical gates; again when there are more
  *     int code = comparison_code(&c);          0, ERR_REGRESSION or ERR_MEASURE
  *     comparison_release(&c);
  */
@@ -45,7 +46,9 @@ struct gate {
     double worse, lo, hi, margin, p, p_holm;
     size_t n; /* users or groups behind the interval */
     enum gate_verdict verdict;
+    bool settled; /* statistical, but the verdict is whoever's added it, whatever interval and p say */
     char note[240];
+    size_t noted; /* of a judged gate: the length of its note without what the judgement added */
 };
 struct comparison {
     struct arena arena;
@@ -65,7 +68,7 @@ struct gate *gate_add(struct comparison *c, const char *variant, const char *fea
                       enum gate_kind kind, struct err *e);
 /* Margin of a metric, as a share for times and counts; 0 for one that has none. */
 double gate_margin(const struct margins *m, const char *metric);
-/* Corrects the p of the statistical gates, and judges those that are open. */
+/* Corrects the p of the statistical gates and judges those that are not settled, also those that were judged before. */
 int comparison_judge(struct comparison *c, struct err *e);
 size_t comparison_count(const struct comparison *c, enum gate_verdict v);
 int comparison_code(const struct comparison *c); /* exit code */

@@ -179,6 +179,7 @@ static int gate_gauc(const struct quality *q, const struct model *m) {
         snprintf(g->note, sizeof g->note, "another type of machine rounds otherwise: judged by its users");
     } else if (c->same_program || c->exact) {
         g->verdict = GATE_REGRESSED;
+        g->settled = true;
         snprintf(g->note, sizeof g->note, "not the same to the bit, %s",
                  c->same_program ? "though program and type of machine are the same" : "as --exact demands");
     } else {

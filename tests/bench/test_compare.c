@@ -473,6 +473,45 @@ Test(timing, a_noisy_machine_is_undecided) {
     comparison_release(&c);
 }
 
+/* The smallest p of n groups is 2^-n: of 6 it can count among 3 gates, and not among 6. */
+Test(timing, what_is_beyond_its_margin_is_never_ok_however_few_the_groups) {
+    struct comparison c = timed(1.5, .01, 1, 6);
+    struct err e = ERR_INIT;
+    cr_expect_eq(comparison_code(&c), ERR_REGRESSION);
+    for (int i = 0; i < 3; i++) {
+        struct gate *g = gate_add(&c, "x", "all", "p50", GATE_TURNS, &e);
+        g->lo = g->worse = g->hi = 0;
+        g->p = 1;
+    }
+    cr_assert_eq(comparison_judge(&c, &e), 0);
+    cr_expect_eq(comparison_code(&c), ERR_MEASURE);
+    cr_expect_eq(c.gate[TIMING_P50].verdict, GATE_UNDECIDED);
+    HAS(c.gate[TIMING_P50].note, "p is too large");
+    comparison_release(&c);
+}
+
+Test(timing, an_interval_wider_than_the_margin_that_reaches_beyond_it_is_undecided) {
+    static const struct {
+        double lo, hi;
+        enum gate_verdict verdict;
+    } cases[] = {{.023, .058, GATE_UNDECIDED}, {.001, .0311, GATE_UNDECIDED}, {.002, .0319, GATE_OK},
+                 {-.02, .029, GATE_OK},        {-.09, -.031, GATE_BETTER},    {.031, .09, GATE_REGRESSED}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct comparison c;
+        struct err e = ERR_INIT;
+        comparison_init(&c);
+        struct gate *g = gate_add(&c, "mlp", "all", "p50", GATE_TURNS, &e);
+        g->lo = cases[i].lo;
+        g->hi = cases[i].hi;
+        g->worse = (g->lo + g->hi) / 2;
+        g->p = 1e-6;
+        cr_assert_eq(comparison_judge(&c, &e), 0);
+        cr_expect_eq(g->verdict, cases[i].verdict, "[%g, %g]: %s", g->lo, g->hi,
+                     gate_verdict_name(g->verdict));
+        comparison_release(&c);
+    }
+}
+
 Test(timing, a_second_measurement_can_be_judged_alone_or_with_the_first) {
     struct timing t;
     struct err e = ERR_INIT;
@@ -514,5 +553,45 @@ Test(timing, small_p_is_corrected_for_the_number_of_gates) {
     for (size_t i = 0; i < c.n; i++) c.gate[i].verdict = GATE_OPEN;
     cr_assert_eq(comparison_judge(&c, &e), 0);
     cr_expect_gt(c.gate[TIMING_P50].p_holm, before);
+    comparison_release(&c);
+}
+
+static struct gate *add_users(struct comparison *c, double p) {
+    struct err e = ERR_INIT;
+    struct gate *g = gate_add(c, "mlp", "all", "gauc", GATE_USERS, &e);
+    g->worse = .005;
+    g->lo = .002;
+    g->hi = .008;
+    g->p = p;
+    snprintf(g->note, sizeof g->note, "judged by its users");
+    return g;
+}
+
+/* As --builds does: GAUC is there, and judged, before any time is. */
+Test(compare, verdicts_and_corrected_p_agree_when_gates_come_later) {
+    struct comparison c;
+    struct err e = ERR_INIT;
+    comparison_init(&c);
+    add_users(&c, .02);
+    add_users(&c, .9);
+    add_users(&c, .9)->settled = true;
+    c.gate[2].verdict = GATE_REGRESSED;
+    cr_assert_eq(comparison_judge(&c, &e), 0);
+    cr_expect_float_eq(c.gate[0].p_holm, .06, 1e-12);
+    cr_expect_eq(c.gate[0].verdict, GATE_UNDECIDED);
+    HAS(c.gate[0].note, "judged by its users; beyond the margin");
+    c.gate[0].p = .01;
+    cr_assert_eq(comparison_judge(&c, &e), 0);
+    cr_expect_eq(c.gate[0].verdict, GATE_REGRESSED);
+    cr_expect_str_eq(c.gate[0].note, "judged by its users");
+    for (int i = 0; i < 6; i++) {
+        struct gate *g = gate_add(&c, "mlp", "all", "p50", GATE_TURNS, &e);
+        g->lo = g->worse = g->hi = 0;
+        g->p = .5;
+    }
+    cr_assert_eq(comparison_judge(&c, &e), 0);
+    cr_expect_float_eq(c.gate[0].p_holm, .09, 1e-12);
+    cr_expect_eq(c.gate[0].verdict, GATE_UNDECIDED, "%s", c.gate[0].note);
+    cr_expect_eq(c.gate[2].verdict, GATE_REGRESSED, "whoever settled it knows better than its p");
     comparison_release(&c);
 }
