@@ -6,6 +6,7 @@
 #include "nn/checkpoint.h"
 #include "nn/optim.h"
 #include "tests/nn/batch.h"
+#include "tests/nn/near.h"
 #include "variants/variant.h"
 #include <criterion/criterion.h>
 #include <glob.h>
@@ -167,11 +168,11 @@ static bool wanders(const struct fixture *f, const char *param) {
 static void expect_near(const struct fixture *f, const char *what, const char *name, const float *got,
                         size_t stride, size_t n, const struct tensor *want) {
     cr_assert_eq(want->n, n, "%s: %s%s has %zu values, not %zu", f->path, what, name, n, want->n);
-    for (size_t i = 0; i < n; i++) {
-        double a = (double)got[i * stride], b = (double)((const float *)want->data)[i];
-        cr_assert(fabs(a - b) <= 1e-5 * fabs(b) + 1e-6, "%s: %s%s[%zu] is %.9g, PyTorch has %.9g", f->path,
-                  what, name, i, a, b);
-    }
+    double slack = near_slack(want);
+    for (size_t i = 0; i < n; i++)
+        cr_assert(near(got[i * stride], near_value(want, i), slack),
+                  "%s: %s%s[%zu] is %.9g, PyTorch has %.9g", f->path, what, name, i, (double)got[i * stride],
+                  near_value(want, i));
 }
 static void expect_scalar(const struct fixture *f, const char *what, double got, const struct tensor *want,
                           size_t i) {
