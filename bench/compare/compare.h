@@ -8,13 +8,14 @@
  *     comparison_release(&c);
  *
  * Gates of two folders:
- *   gauc                     exact: the rows of effect.csv are the same to the bit. That is demanded when program and type of
- *                            machine are the same, or with `exact` (type of machine the same). Otherwise a difference
- *                            goes to a bootstrap over the users of predictions/, paired, users being averaged over
- *                            the seeds.
+ *   gauc                     exact: the rows of effect.csv and the files of predictions/ are the same to the bit. That is
+ *                            demanded when program and type of machine are the same, or with `exact` (type of machine
+ *                            the same). Otherwise a difference goes to a bootstrap over the users of predictions/,
+ *                            paired, users being averaged over the seeds.
  *   params                   exact; another number is another model
  *   flops_per_candidate, bytes_per_candidate, flops_per_request     exact; more is a regression
  *   instructions             within a small margin; where both folders have instructions.csv
+ * Predictions of a seed that are of other rows, users or labels on the two sides are refused.
  * Response times of two folders were taken at two times, and say nothing about two programs: they are not gated.
  */
 #ifndef PRERANK_BENCH_COMPARE_H

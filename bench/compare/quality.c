@@ -9,7 +9,7 @@
 
 enum { RESAMPLES = 10000, SEEDS_MAX = 1024 };
 static const uint64_t bootstrap_seed = 5;
-/* What must be the same to the bit. */
+/* What must be the same to the bit, beside the predictions: nine digits of each. */
 static const char *const exact[] = {"auc",    "gauc", "logloss", "pcoc", "ece",
                                     "ndcg10", "hr10", "epochs",  "rows"};
 
@@ -48,7 +48,7 @@ static bool same_row(const struct table *a, size_t i, const struct table *b, siz
 }
 
 /* On validation too: that is where the kept epoch comes from. */
-static bool same_to_the_bit(const struct quality *q, const struct model *m) {
+static bool same_effect(const struct quality *q, const struct model *m) {
     const struct table *a = &q->base->effect, *b = &q->new->effect;
     for (size_t i = 0; i < m->n; i++) {
         if (!same_row(a, m->base[i], b, m->new[i])) return false;
@@ -69,12 +69,44 @@ struct scores {
     uint32_t *user;
 };
 
+static void predictions_name(const struct side *s, const struct model *m, const char *seed, char out[512]) {
+    snprintf(out, 512, "predictions/%s.%s.%s.csv", m->variant,
+             subsets_trained_as(&s->subsets, m->variant, m->features), seed);
+}
+
+static int map_predictions(const struct side *s, const struct model *m, const char *seed,
+                           struct file_map *out, struct err *e) {
+    char name[512], path[1024];
+    predictions_name(s, m, seed, name);
+    TRY(file_join(path, sizeof path, s->dir, name, e));
+    return file_map_read(path, out, e);
+}
+
+/* Are the files of a seed the same? Scores stand there with as many digits as a float has. */
+static int same_predictions(const struct quality *q, const struct model *m, const char *seed, bool *same) {
+    struct file_map a, b;
+    TRY(map_predictions(q->base, m, seed, &a, q->e));
+    int rc = map_predictions(q->new, m, seed, &b, q->e);
+    if (!rc) {
+        *same = a.bytes == b.bytes && (!a.bytes || !memcmp(a.p, b.p, a.bytes));
+        file_unmap(&b);
+    }
+    file_unmap(&a);
+    return rc;
+}
+
+static int same_to_the_bit(const struct quality *q, const struct model *m, bool *same) {
+    *same = same_effect(q, m);
+    for (size_t i = 0; i < m->n && *same; i++)
+        TRY(same_predictions(q, m, text(&q->base->effect, m->base[i], "seed"), same));
+    return 0;
+}
+
 static int read_scores(const struct side *s, const struct model *m, const char *seed, struct table *t,
                        struct scores *out, struct err *e) {
     char name[512];
     double *score, *label, *user;
-    snprintf(name, sizeof name, "predictions/%s.%s.%s.csv", m->variant,
-             subsets_trained_as(&s->subsets, m->variant, m->features), seed);
+    predictions_name(s, m, seed, name);
     TRY(table_load(s->dir, name, t, e));
     TRY(table_numbers(t, "score", &score, e));
     TRY(table_numbers(t, "label", &label, e));
@@ -92,55 +124,78 @@ static int read_scores(const struct side *s, const struct model *m, const char *
     return 0;
 }
 
+/* data_hash is of the log and its schema: what a program makes of them is seen here only. */
+static int same_rows(const struct table *a, const struct table *b, struct err *e) {
+    static const char *const name[] = {"row", "user", "label"};
+    static const char why[] =
+        "the two programs split, filter or label the same data in different ways, and cannot be "
+        "compared";
+    if (a->rows != b->rows)
+        return err_set(e, ERR_INPUT, "%s has %zu rows, %s has %zu: %s", a->path, a->rows, b->path, b->rows,
+                       why);
+    for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+        int x, y;
+        TRY(table_need(a, name[k], &x, e));
+        TRY(table_need(b, name[k], &y, e));
+        for (size_t i = 0; i < a->rows; i++)
+            if (strcmp(table_text(a, i, x), table_text(b, i, y)) != 0)
+                return err_set(e, ERR_INPUT, "%s: %s is %s; at %s it is %s: %s", b->where[i], name[k],
+                               table_text(b, i, y), a->where[i], table_text(a, i, x), why);
+    }
+    return 0;
+}
+
 /* GAUC of one run; adds its users' AUC to `sum`. */
-static int add_run(const struct quality *q, const struct side *s, const struct model *m, const char *seed,
-                   struct gauc *sum) {
-    struct table t = {.arena = ARENA_INIT};
-    struct scores p;
+static int add_run(const struct scores *p, const struct table *t, struct gauc *sum, struct err *e) {
     struct gauc g = {.user = NULL};
-    int rc = read_scores(s, m, seed, &t, &p, q->e);
-    int bad = rc ? 0 : gauc_compute(p.score, p.label, p.user, p.n, GAUC_BY_EXPOSURES, &g);
-    if (bad == -1) rc = err_nomem(q->e, p.n);
-    if (bad == -2) rc = err_set(q->e, ERR_INPUT, "%s: holds a score that is no number", t.path);
-    table_release(&t);
-    if (rc) return rc;
+    int bad = gauc_compute(p->score, p->label, p->user, p->n, GAUC_BY_EXPOSURES, &g), rc = 0;
+    if (bad == -1) return err_nomem(e, p->n);
+    if (bad == -2) return err_set(e, ERR_INPUT, "%s: holds a score that is no number", t->path);
     if (!sum->user) {
         *sum = g;
         return 0;
     }
     if (g.users_kept != sum->users_kept)
-        rc = err_set(q->e, ERR_INPUT,
-                     "%s: the predictions of %s on %s, seed %s, are of other rows than the others", s->dir,
-                     m->variant, m->features, seed);
+        rc = err_set(e, ERR_INPUT, "%s: is of other rows than the predictions of the other seeds", t->path);
     for (size_t i = 0; !rc && i < g.users_kept; i++) sum->user[i].auc += g.user[i].auc;
     sum->value += g.value;
     gauc_release(&g);
     return rc;
 }
 
+/* One seed, in BASE and in NEW. */
+static int add_seed(const struct quality *q, const struct model *m, const char *seed, struct gauc sum[2]) {
+    const struct side *side[] = {q->base, q->new};
+    struct table t[] = {{.arena = ARENA_INIT}, {.arena = ARENA_INIT}};
+    struct scores p[2];
+    int rc = 0;
+    for (int k = 0; k < 2 && !rc; k++) rc = read_scores(side[k], m, seed, &t[k], &p[k], q->e);
+    if (!rc) rc = same_rows(&t[0], &t[1], q->e);
+    for (int k = 0; k < 2 && !rc; k++) rc = add_run(&p[k], &t[k], &sum[k], q->e);
+    for (int k = 0; k < 2; k++) table_release(&t[k]);
+    return rc;
+}
+
 /* Each user's AUC averaged over the seeds: the users are what the interval is over. */
-static int mean_gauc(const struct quality *q, const struct side *s, const struct model *m, struct gauc *out) {
-    *out = (struct gauc){.user = NULL};
-    for (size_t i = 0; i < m->n; i++) {
-        int rc = add_run(q, s, m, text(&q->base->effect, m->base[i], "seed"), out);
-        if (rc) return rc;
+static int mean_gauc(const struct quality *q, const struct model *m, struct gauc out[2]) {
+    for (size_t i = 0; i < m->n; i++) TRY(add_seed(q, m, text(&q->base->effect, m->base[i], "seed"), out));
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < out[k].users_kept; i++) out[k].user[i].auc /= (double)m->n;
+        out[k].value /= (double)m->n;
     }
-    for (size_t i = 0; i < out->users_kept; i++) out->user[i].auc /= (double)m->n;
-    out->value /= (double)m->n;
     return 0;
 }
 
 static int bootstrap(const struct quality *q, const struct model *m, struct gate *g) {
-    struct gauc a = {.user = NULL}, b = {.user = NULL};
+    struct gauc mean[2] = {{.user = NULL}, {.user = NULL}};
     struct gauc_difference d;
-    int rc = mean_gauc(q, q->base, m, &a);
-    if (!rc) rc = mean_gauc(q, q->new, m, &b);
-    int bad = rc ? 0 : gauc_paired_bootstrap(&a, &b, RESAMPLES, 0.95, bootstrap_seed, &d);
+    int rc = mean_gauc(q, m, mean);
+    int bad = rc ? 0 : gauc_paired_bootstrap(&mean[0], &mean[1], RESAMPLES, 0.95, bootstrap_seed, &d);
     if (bad == -1) rc = err_nomem(q->e, 0);
     if (!rc && !bad) {
         g->kind = GATE_USERS;
-        g->base = a.value;
-        g->new = b.value;
+        g->base = mean[0].value;
+        g->new = mean[1].value;
         g->worse = d.value;
         g->lo = d.ci.lo;
         g->hi = d.ci.hi;
@@ -150,8 +205,7 @@ static int bootstrap(const struct quality *q, const struct model *m, struct gate
         g->verdict = GATE_UNDECIDED;
         snprintf(g->note, sizeof g->note, "no user has both classes in both results");
     }
-    gauc_release(&a);
-    gauc_release(&b);
+    for (int k = 0; k < 2; k++) gauc_release(&mean[k]);
     return rc;
 }
 
@@ -170,7 +224,9 @@ static int gate_gauc(const struct quality *q, const struct model *m) {
     g->base = mean_of(&q->base->effect, m->base, m->n, "gauc");
     g->new = mean_of(&q->new->effect, m->new, m->n, "gauc");
     g->worse = g->base - g->new;
-    if (same_to_the_bit(q, m)) {
+    bool same;
+    TRY(same_to_the_bit(q, m, &same));
+    if (same) {
         g->verdict = GATE_SAME;
         return 0;
     }

@@ -22,7 +22,7 @@ struct side {
 };
 int side_open(struct side *s, const char *dir, struct err *e);
 void side_close(struct side *s); /* also one that was never opened, if zeroed */
-/* The data are the same to the last value (data_hash), and so is what was asked for: the same config_hash; or the same
+/* The data are of the same log and schema (data_hash), and so is what was asked for: the same config_hash; or the same
  * text of the experiment (written_hash) with every option that both programs know resolved alike, so that an option
  * that a newer version has added does not make an old result worthless. Names and folders do not count. */
 int side_comparable(const struct side *base, const struct side *new, struct err *e);

@@ -246,6 +246,47 @@ Test(compare, another_program_is_judged_by_its_users) {
     HAS(r.out, "REGRESSED");
 }
 
+Test(compare, scores_that_differ_behind_the_same_figures_are_not_the_same_to_the_bit) {
+    struct ran r = compare_with((struct folder){.noise = 1e-6}, ".7001", "");
+    cr_expect_eq(r.status, 1, "%s", r.out);
+    HAS(r.out, "not the same to the bit, though program and type of machine are the same");
+    r = compare_with((struct folder){.program_hash = "p2", .noise = 1e-6}, ".7001", "");
+    cr_expect_eq(r.status, 0, "%s", r.out);
+    HAS(r.out, "not the same to the bit: judged by its users");
+}
+
+/* The hash of the data is of the log and its schema, so it can be the same all the same. */
+Test(compare, other_rows_users_or_labels_are_refused) {
+    static const struct {
+        int line;
+        const char *with, *told;
+    } cases[] = {{-1, NULL, "has 2399: the two programs split, filter or label"},
+                 {9, "8,0,1,.5\n", "new/predictions/mlp.all.1.csv:10: label is 1; at "},
+                 {9, "8,3,0,.5\n", "new/predictions/mlp.all.1.csv:10: user is 3; at "},
+                 {9, "7,0,0,.5\n", "new/predictions/mlp.all.1.csv:10: row is 7; at "}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_folder("base", usual, ".7001");
+        write_folder("new", (struct folder){.program_hash = "p2"}, ".7002");
+        char *text = scratch_read(&s, "new/predictions/mlp.all.1.csv"), *line = text, *rest = NULL;
+        char *more = arena_alloc(&s.arena, strlen(text) + 200);
+        if (cases[i].line < 0) {
+            text[strlen(text) - 1] = '\0';
+            strrchr(text, '\n')[1] = '\0';
+            strcpy(more, text);
+        } else {
+            for (int k = 0; k < cases[i].line; k++) line = strchr(line, '\n') + 1;
+            cr_assert(!strncmp(line, "8,0,0,", 6), "%.20s", line);
+            rest = strchr(line, '\n') + 1;
+            sprintf(more, "%.*s%s%s", (int)(line - text), text, cases[i].with, rest);
+        }
+        scratch_write(&s, "new/predictions/mlp.all.1.csv", more);
+        struct ran r = compare("");
+        cr_expect_eq(r.status, 2, "%zu: %s", i, r.out);
+        HAS(r.err, cases[i].told);
+        HAS(r.err, "cannot be compared");
+    }
+}
+
 /* A line more in effect.csv for the model of the folder, under the name of a subset that `select` made. */
 static void list_again(const char *name, const char *features, const char *gauc) {
     char path[128], line[200];
