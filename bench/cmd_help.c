@@ -20,7 +20,7 @@ const struct command commands[] = {
      "  --threads N      default: all processors; the results of training do not depend on it\n"
      "  --resume         keep the runs that DIR already has; without it they are made again\n"
      "  --quiet          no progress\n"
-     "  --no-report      no plots, no report.html, no table\n"
+     "  --no-report      no plots, no report.html, nothing on stdout\n"
      "  --instructions   count the instructions of a request with valgrind, into instructions.csv\n",
      cmd_run},
     {"report", "report RESULTS [--set select.subject_to.KEY=VALUE]... [--no-plots]",

@@ -126,7 +126,7 @@ static int with_data(struct run *r, struct err *e) {
     }
     if (rc) return rc;
     TRY(manifest_write(&r->manifest, "finished", e));
-    return r->no_report ? 0 : show(r, e);
+    return r->no_report ? report_choose(r->dir, e) : show(r, e);
 }
 
 static int run(struct run *r, struct err *e) {

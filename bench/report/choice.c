@@ -13,16 +13,26 @@ static bool better_on_test(const struct tradeoff_point *q, const struct tradeoff
     return q->gauc.mean > p->gauc.mean || isnan(p->gauc.mean);
 }
 
+static void note_usable(const struct budget *b, const struct tradeoff_point *p, struct choice *c) {
+    if (isnan(p->usable_qps)) return;
+    c->usable = true;
+    c->usable_limit_ms = fmax(p->usable_limit_ms, c->usable_limit_ms); /* not NaN, if one is a number */
+    c->loose = budget_bounds(b, BUDGET_QPS) && c->usable_limit_ms > budget_most(b, BUDGET_P99);
+}
+
 static void look(const struct study *s, struct choice *c) {
     const struct budget *b = &s->tradeoff.budget;
     double least = (double)INFINITY;
     for (size_t i = 0; i < s->tradeoff.n; i++) {
         const struct tradeoff_point *p = &s->tradeoff.point[i];
         double value[BUDGET_METRICS], excess;
-        if (p->candidates != c->candidates || !tradeoff_eligible(p)) continue;
+        if (p->candidates != c->candidates) continue;
+        c->incomplete += !tradeoff_complete(p);
+        if (!tradeoff_eligible(p)) continue;
         tradeoff_values(p, value);
         c->points++;
-        c->usable |= !isnan(p->usable_qps);
+        c->doubtful += study_doubtful(p) || study_usable_doubtful(p);
+        note_usable(b, p, c);
         if (!c->free || tradeoff_preferred(p, c->free)) c->free = p;
         excess = budget_excess(b, value);
         if (!budget_keeps(b, value)) {
@@ -89,9 +99,9 @@ static int make(struct study *s, struct choices *cs, struct err *e) {
     for (int k = s->n_candidates - 1; k >= 0 && s->tradeoff.picks; k--) {
         if (!budget_covers(&s->tradeoff.budget, s->candidates[k])) continue;
         struct choice *c = &cs->v[cs->n];
-        *c = (struct choice){.candidates = s->candidates[k]};
+        *c = (struct choice){.candidates = s->candidates[k], .usable_limit_ms = (double)NAN};
         look(s, c);
-        if (!c->points) continue;
+        if (!c->points && !s->tradeoff.budget.n) continue;
         cs->n++;
         if (c->pick) TRY(compare(s, cs, c, e));
     }

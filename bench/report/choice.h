@@ -6,7 +6,8 @@
  *     TRY(choices_save(&s, e));                      DIR/chosen.json
  *     return choices_verdict(&s, e);                 ERR_MEASURE when nothing fits the budget, naming the closest
  *
- * One choice for each number of candidates that the budget covers. Every choice is made on validation rows; what is said
+ * One choice for each number of candidates that the budget covers; a budget that covers none of those that were timed, or
+ * of a folder where nothing was, is one that nothing fits. Every choice is made on validation rows; what is said
  * of test rows is a report of it. Differences are GAUC on the test rows, paired by user (differences.h); a model cannot be
  * told from the pick when the interval over users or the one over seeds holds 0.
  */
@@ -23,10 +24,13 @@ struct choice {
     const struct tradeoff_point *by_test; /* what test rows would have picked within the budget */
     const struct tradeoff_point *closest; /* when nothing fits: the least outside (budget_excess) */
     size_t points, fit;                   /* that could be chosen; within the budget */
+    size_t doubtful, incomplete;          /* of the points, those with a bad verdict; those left out by one */
     struct difference budget_cost;        /* free - pick; seeds 0: the same model, or not known */
     struct differences like; /* distinct models within reach of the pick's quality, fastest first */
     double optimism;         /* GAUC on test of by_test - that of the pick */
     bool usable;             /* qps are usable QPS, not those of a closed loop */
+    double usable_limit_ms;  /* the limit at which they were looked for */
+    bool loose; /* and the budget's own p99 is a tighter one, at which nothing is known of them */
 };
 struct choices {
     struct arena arena;
@@ -39,5 +43,7 @@ void choices_free(struct choices *c);
 int choices_save(const struct study *s, struct err *e);
 int choices_verdict(const struct study *s, struct err *e);
 void choice_text(const struct study *s, const struct choice *c, struct str *out);
+/* Why there is no choice at all although there is a budget; nothing ("") when that is not so. */
+void choices_none_text(const struct study *s, struct str *out);
 
 #endif

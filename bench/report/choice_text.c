@@ -25,8 +25,21 @@ static void add_speed(const struct tradeoff_point *p, struct str *out) {
         plot_microseconds(text, p->p99_us);
         str_addf(out, ", p99 %s", text);
     }
+    if (study_doubtful(p)) str_addf(out, " (verdict: %s)", p->verdict);
     count_text(number, isnan(p->usable_qps) ? p->qps : p->usable_qps);
-    str_addf(out, ", %s %s", number, isnan(p->usable_qps) ? "QPS" : "usable QPS");
+    str_addf(out, ", %s QPS", number);
+    if (isnan(p->usable_qps)) return;
+    str_addf(out, " usable at %g ms", p->usable_limit_ms);
+    if (study_usable_doubtful(p)) str_addf(out, " (verdict: %s)", p->usable_verdict);
+}
+
+/* Which of the points the choice had to do without, and which it should not have to trust. */
+static void say_verdicts(const struct choice *c, struct str *out) {
+    if (c->doubtful)
+        str_addf(out, "The verdict on %zu of the %zu is not `ok`: measure again before relying on %s. ",
+                 c->doubtful, c->points, c->doubtful == 1 ? "it" : "them");
+    if (c->incomplete)
+        str_addf(out, "%zu more cannot be chosen: requests found items missing there. ", c->incomplete);
 }
 
 static void say_budget(const struct study *s, const struct choice *c, struct str *out) {
@@ -36,14 +49,25 @@ static void say_budget(const struct study *s, const struct choice *c, struct str
     if (budget_limits(&s->tradeoff.budget)) {
         str_add(out, "within ");
         budget_text(&s->tradeoff.budget, out);
-        str_addf(out, " (QPS %s): %zu of %zu points fit. ",
-                 c->usable ? "usable at the latency limit" : "of a closed loop", c->fit, c->points);
+        str_add(out, " (QPS ");
+        if (c->usable)
+            str_addf(out, "usable at %g ms", c->usable_limit_ms);
+        else
+            str_add(out, "of a closed loop");
+        str_addf(out, "): %zu of %zu points fit. ", c->fit, c->points);
     } else {
         str_addf(out, "without a budget, of %zu points. ", c->points);
     }
+    if (c->loose)
+        str_addf(out,
+                 "How many QPS are usable at the budget's own p99 was not measured; `run --resume --set "
+                 "measure.limit_ms=%g` does. ",
+                 budget_most(&s->tradeoff.budget, BUDGET_P99));
+    say_verdicts(c, out);
 }
 
 static void say_closest(const struct study *s, const struct choice *c, struct str *out) {
+    if (!c->points) str_add(out, "None is of a model with a GAUC on validation and a complete measurement. ");
     str_add(out, "No point fits");
     if (!c->closest) {
         str_add(out, ". ");
@@ -58,9 +82,12 @@ static void say_closest(const struct study *s, const struct choice *c, struct st
     tradeoff_values(c->closest, value);
     for (int i = 0, said = 0; i < s->tradeoff.budget.n; i++) {
         const struct bound *b = &s->tradeoff.budget.bound[i];
-        if (!bound_keeps(b, value[b->metric]))
-            str_addf(out, "%s %s, which is %.4g where %.4g is asked", said++ ? " and" : "",
-                     budget_name(b->metric), value[b->metric], b->value);
+        if (bound_keeps(b, value[b->metric])) continue;
+        str_addf(out, "%s %s, which ", said++ ? " and" : "", budget_name(b->metric));
+        if (isnan(value[b->metric]))
+            str_addf(out, "is not known where %.4g is asked", b->value);
+        else
+            str_addf(out, "is %.4g where %.4g is asked", value[b->metric], b->value);
     }
     str_add(out, ". ");
 }
@@ -141,14 +168,34 @@ void choice_text(const struct study *s, const struct choice *c, struct str *out)
     say_optimism(s, c, out);
 }
 
+void choices_none_text(const struct study *s, struct str *out) {
+    const struct budget *b = &s->tradeoff.budget;
+    char number[32];
+    str_add(out, "");
+    if (!s->choices || s->choices->n || !b->n) return;
+    if (!s->n_candidates) {
+        str_add(out, "Nothing was timed (`measure.candidates`), so nothing can be held against the budget. ");
+        return;
+    }
+    str_add(out, "No point has ");
+    budget_candidates_text(b, out);
+    str_add(out, "; timed: ");
+    for (int k = 0; k < s->n_candidates; k++) {
+        count_text(number, s->candidates[k]);
+        str_addf(out, "%s%s", k ? ", " : "", number);
+    }
+    str_add(out, ". ");
+}
+
 int choices_verdict(const struct study *s, struct err *e) {
     struct str out = STR_INIT;
+    choices_none_text(s, &out);
     for (int i = 0; s->choices && i < s->choices->n; i++)
         if (!s->choices->v[i].pick) choice_text(s, &s->choices->v[i], &out);
-    if (!s->choices || (!out.p && !out.failed)) return 0;
-    err_set(e, ERR_MEASURE, "no model fits the budget: %.800s", out.p ? out.p : "");
+    bool fits = !out.len && !out.failed;
+    if (!fits) err_set(e, ERR_MEASURE, "no model fits the budget: %.800s", out.p ? out.p : "");
     str_release(&out);
-    return ERR_MEASURE;
+    return fits ? 0 : ERR_MEASURE;
 }
 
 /* ---- chosen.json ---- */
@@ -157,13 +204,14 @@ static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(
 
 static json_t *point_json(const struct study *s, const struct tradeoff_point *p) {
     if (!p) return json_null();
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "variant",
-                     p->variant, "features", p->features, "trained_as",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s}",
+                     "variant", p->variant, "features", p->features, "trained_as",
                      subsets_trained_as(&s->choices->subsets, p->variant, p->features), "precision",
                      p->precision, "store", p->store, "n_features", number(p->n_features), "gauc_valid",
                      number(p->gauc_valid), "gauc", number(p->gauc.mean), "gauc_lo", number(p->gauc.lo),
                      "gauc_hi", number(p->gauc.hi), "p50_us", number(p->p50_us), "p99_us", number(p->p99_us),
-                     "qps", number(p->qps), "usable_qps", number(p->usable_qps));
+                     "qps", number(p->qps), "usable_qps", number(p->usable_qps), "usable_limit_ms",
+                     number(p->usable_limit_ms), "verdict", p->verdict, "usable_verdict", p->usable_verdict);
 }
 
 static json_t *difference_json(const struct difference *d) {
@@ -178,28 +226,35 @@ static json_t *choice_json(const struct study *s, const struct choice *c) {
     for (size_t i = 0; i < c->like.n; i++) json_array_append_new(like, difference_json(&c->like.d[i]));
     struct str text = STR_INIT;
     choice_text(s, c, &text);
-    json_t *j =
-        json_pack("{s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s}", "candidates",
-                  number(c->candidates), "points", (json_int_t)c->points, "fit", (json_int_t)c->fit, "chosen",
-                  point_json(s, c->pick), "unconstrained", point_json(s, c->free), "budget_cost",
-                  difference_json(&c->budget_cost), "not_told_apart", like, "chosen_on_test",
-                  point_json(s, c->by_test), "optimism", number(c->pick ? c->optimism : (double)NAN),
-                  "closest", c->pick ? json_null() : point_json(s, c->closest), "qps_of",
-                  c->usable ? "usable" : "closed", "explanation", text.p ? text.p : "");
+    json_t *j = json_pack(
+        "{s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:s}", "candidates",
+        number(c->candidates), "points", (json_int_t)c->points, "fit", (json_int_t)c->fit, "doubtful",
+        (json_int_t)c->doubtful, "incomplete", (json_int_t)c->incomplete, "chosen", point_json(s, c->pick),
+        "unconstrained", point_json(s, c->free), "budget_cost", difference_json(&c->budget_cost),
+        "not_told_apart", like, "chosen_on_test", point_json(s, c->by_test), "optimism",
+        number(c->pick ? c->optimism : (double)NAN), "closest",
+        c->pick ? json_null() : point_json(s, c->closest), "qps_of", c->usable ? "usable" : "closed",
+        "qps_limit_ms", number(c->usable_limit_ms), "explanation", text.p ? text.p : "");
     str_release(&text);
     return j;
 }
 
 int choices_save(const struct study *s, struct err *e) {
     char path[1024];
-    struct str budget = STR_INIT;
+    struct str budget = STR_INIT, none = STR_INIT;
     TRY(file_join(path, sizeof path, s->dir, "chosen.json", e));
-    if (!s->choices || !s->choices->n) return file_remove_tree(path, e);
+    choices_none_text(s, &none);
+    if (!s->choices || (!s->choices->n && !none.len)) {
+        str_release(&none);
+        return file_remove_tree(path, e);
+    }
     budget_text(&s->tradeoff.budget, &budget);
     json_t *list = json_array();
     for (int i = 0; i < s->choices->n; i++) json_array_append_new(list, choice_json(s, &s->choices->v[i]));
-    json_t *j = json_pack("{s:s, s:o}", "budget", budget.p ? budget.p : "", "choices", list);
+    json_t *j = json_pack("{s:s, s:o, s:s}", "budget", budget.p ? budget.p : "", "choices", list,
+                          "explanation", none.p ? none.p : "");
     str_release(&budget);
+    str_release(&none);
     int rc = j ? file_write_json(path, j, e) : err_nomem(e, 0);
     json_decref(j);
     return rc;

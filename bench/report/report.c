@@ -123,6 +123,17 @@ int report_run(const char *dir, const struct budget *budget, bool pictures, FILE
     return rc;
 }
 
+int report_choose(const char *dir, struct err *e) {
+    struct study s;
+    TRY(study_load(dir, &s, e));
+    int rc = choices_make(&s, e);
+    if (!rc) rc = tradeoff_save(&s.tradeoff, dir, e);
+    if (!rc) rc = choices_save(&s, e);
+    if (!rc) rc = choices_verdict(&s, e);
+    study_release(&s);
+    return rc;
+}
+
 int report_write(const char *dir, struct err *e) { return report_run(dir, NULL, true, NULL, e); }
 
 int report_write_plain(const char *dir, struct err *e) { return report_run(dir, NULL, false, NULL, e); }

@@ -21,6 +21,8 @@ int report_table(const char *dir, FILE *out, struct err *e);
 /* All of it: the files, the table on `table`, and as the last thing whether a model fits the budget (ERR_MEASURE when
  * none does). budget: another one than the manifest's, or NULL. */
 int report_run(const char *dir, const struct budget *budget, bool pictures, FILE *table, struct err *e);
+/* Of all that, tradeoff.csv, chosen.json and the verdict. */
+int report_choose(const char *dir, struct err *e);
 int report_print(const struct study *s, FILE *out, struct err *e); /* after choices_make() */
 
 /* ---- tables and texts that sections (section.h) are made of: report_*.c; each appends HTML ---- */

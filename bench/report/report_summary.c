@@ -133,6 +133,12 @@ static void say_front(const struct study *s, double candidates, struct str *out)
 }
 
 static void say_choice(const struct study *s, struct str *out) {
+    struct str none = STR_INIT;
+    choices_none_text(s, &none);
+    if (none.len) str_add(out, "</p>\n<p class=\"warning\">");
+    xml_text(out, none.p ? none.p : "");
+    out->failed |= none.failed;
+    str_release(&none);
     for (int i = 0; s->choices && i < s->choices->n; i++) {
         struct str text = STR_INIT;
         choice_text(s, &s->choices->v[i], &text);

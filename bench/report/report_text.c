@@ -122,13 +122,11 @@ static void print_failures(const struct study *s, FILE *out) {
     }
 }
 
-/* A paragraph for each choice, in lines that a terminal bears. */
-static void print_choice(const struct study *s, const struct choice *c, FILE *out) {
-    struct str text = STR_INIT;
-    choice_text(s, c, &text);
+/* A paragraph, in lines that a terminal bears; ends the text. */
+static void print_paragraph(struct str *text, FILE *out) {
     int at = 0;
-    putc('\n', out);
-    for (const char *word = text.p; word && *word;) {
+    if (text->len) putc('\n', out);
+    for (const char *word = text->p; word && *word;) {
         int n = (int)strcspn(word, " ");
         if (at && at + 1 + n > 110) {
             putc('\n', out);
@@ -138,8 +136,19 @@ static void print_choice(const struct study *s, const struct choice *c, FILE *ou
         word += n;
         word += strspn(word, " ");
     }
-    putc('\n', out);
-    str_release(&text);
+    if (text->len) putc('\n', out);
+    str_release(text);
+}
+
+static void print_choices(const struct study *s, FILE *out) {
+    struct str none = STR_INIT;
+    choices_none_text(s, &none);
+    print_paragraph(&none, out);
+    for (int i = 0; s->choices && i < s->choices->n; i++) {
+        struct str text = STR_INIT;
+        choice_text(s, &s->choices->v[i], &text);
+        print_paragraph(&text, out);
+    }
 }
 
 int report_print(const struct study *s, FILE *out, struct err *e) {
@@ -162,7 +171,7 @@ int report_print(const struct study *s, FILE *out, struct err *e) {
     if (s->n_candidates) fprintf(out, "* on the Pareto front of GAUC and RT p50   ");
     if (chosen) fprintf(out, "> chosen on validation   ");
     fprintf(out, "± 95 %% interval\n");
-    for (int i = 0; s->choices && i < s->choices->n; i++) print_choice(s, &s->choices->v[i], out);
+    print_choices(s, out);
     print_failures(s, out);
     return 0;
 }

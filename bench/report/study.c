@@ -187,6 +187,11 @@ const struct tradeoff_point *study_point(const struct study *s, double candidate
 
 bool study_doubtful(const struct tradeoff_point *p) { return *p->verdict && strcmp(p->verdict, "ok") != 0; }
 
+bool study_usable_doubtful(const struct tradeoff_point *p) {
+    return *p->usable_verdict && strcmp(p->usable_verdict, "ok") != 0 &&
+           strcmp(p->usable_verdict, "overloaded") != 0;
+}
+
 const char *study_name(const struct study *s) {
     const char *name = json_string_value(study_manifest(s, "experiment"));
     if (!name) name = json_string_value(study_manifest(s, "config.name"));

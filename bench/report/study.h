@@ -48,8 +48,10 @@ const struct tradeoff_point *study_point(const struct study *s, double candidate
                                          const struct effect_group *group);
 /* A member of the manifest by path, "config.measure.limit_ms"; NULL when it is not there. */
 const json_t *study_manifest(const struct study *s, const char *path);
-/* The measurement itself says that it is not to be trusted. */
+/* The measurement itself says that it is not to be trusted: of the closed loop, and of the usable rate (that there is none
+ * is no doubt). */
 bool study_doubtful(const struct tradeoff_point *p);
+bool study_usable_doubtful(const struct tradeoff_point *p);
 const char *study_name(const struct study *s); /* the experiment's name, or the folder's */
 
 #endif

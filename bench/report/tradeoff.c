@@ -32,12 +32,14 @@ static struct tradeoff_point empty_point(const struct effect_group *g) {
                                .store = "",
                                .load = "",
                                .verdict = "",
+                               .usable_verdict = "",
                                .variant = "",
                                .features = "",
                                .pareto = -1,
                                .chosen = -1};
     p.n_features = p.seeds = p.gauc_valid = p.auc = p.logloss = p.params = NAN;
     p.candidates = p.threads = p.offered_qps = p.qps = p.usable_qps = p.items_per_second = p.samples = NAN;
+    p.usable_limit_ms = NAN;
     p.p50_us = p.p50_lo_us = p.p50_hi_us = p.p95_us = p.p99_us = p.p99_lo_us = p.p99_hi_us = p.p999_us = NAN;
     p.flops_per_candidate = p.bytes_per_candidate = p.floor_us = NAN;
     p.gauc = (struct effect_stat){0, NAN, NAN, NAN};
@@ -60,8 +62,8 @@ static bool is_point(const struct table *t, size_t row) {
     return (!*load || !strcmp(load, "closed")) && !*table_text(t, row, table_column(t, "candidates_from"));
 }
 
-/* The usable rate that was found for row's model, store and candidates; NaN when none was looked for. */
-static double usable_of(const struct table *t, size_t row, const double *qps) {
+/* The row of the usable rate that was looked for with row's model, store and candidates; t->rows without. */
+static size_t usable_row(const struct table *t, size_t row) {
     static const char *const key[] = {"variant", "features", "precision", "store", "candidates", "threads"};
     for (size_t r = 0; r < t->rows; r++) {
         bool same = !strcmp(table_text(t, r, table_column(t, "load")), "usable") &&
@@ -70,9 +72,17 @@ static double usable_of(const struct table *t, size_t row, const double *qps) {
             int column = table_column(t, key[k]);
             same = !strcmp(table_text(t, r, column), table_text(t, row, column));
         }
-        if (same) return qps[r];
+        if (same) return r;
     }
-    return NAN;
+    return t->rows;
+}
+
+static void set_usable(struct tradeoff_point *p, const struct tradeoff *t, size_t row) {
+    size_t found = usable_row(&t->compute, row);
+    if (found == t->compute.rows) return;
+    p->usable_qps = t->qps[found];
+    p->usable_limit_ms = t->limit_ms[found];
+    p->usable_verdict = table_text(&t->compute, found, table_column(&t->compute, "verdict"));
 }
 
 /* Appends the rows of compute.csv that belong to group g (NULL: those that belong to none). */
@@ -87,7 +97,7 @@ static size_t add_rows(struct tradeoff *t, const struct effect *f, const struct 
         if ((found < f->groups ? &f->group[found] : NULL) != g) continue;
         for (int i = 0; i < NUMBERS; i++)
             *(double *)(void *)((char *)&p + number[i].offset) = number[i].value[row];
-        p.usable_qps = usable_of(&t->compute, row, t->qps);
+        set_usable(&p, t, row);
         t->point[t->n++] = p;
         added++;
     }
@@ -120,6 +130,7 @@ static int join(struct tradeoff *t, const struct effect *f, struct err *e) {
     TRY(table_need(&t->compute, "p50_us", &unused, e));
     for (int i = 0; i < NUMBERS; i++) TRY(table_numbers(&t->compute, number[i].name, &number[i].value, e));
     TRY(table_numbers(&t->compute, "qps", &t->qps, e));
+    TRY(table_numbers(&t->compute, "limit_ms", &t->limit_ms, e));
     size_t room = t->compute.rows + f->groups;
     t->point = arena_alloc(&t->compute.arena, room * sizeof *t->point);
     if (!t->point) return err_nomem(e, room * sizeof *t->point);
@@ -135,9 +146,15 @@ static int beats(const struct tradeoff_point *q, const struct tradeoff_point *p)
            (q->gauc.mean > p->gauc.mean || q->p50_us < p->p50_us);
 }
 
+static bool says_missing(const char *verdict) { return verdict && !strcmp(verdict, "items missing"); }
+
+bool tradeoff_complete(const struct tradeoff_point *p) {
+    return !says_missing(p->verdict) && !says_missing(p->usable_verdict);
+}
+
 bool tradeoff_eligible(const struct tradeoff_point *p) {
     bool closed = !p->load || !*p->load || !strcmp(p->load, "closed");
-    return closed && !isnan(p->candidates) && !isnan(p->gauc_valid);
+    return closed && !isnan(p->candidates) && !isnan(p->gauc_valid) && tradeoff_complete(p);
 }
 
 bool tradeoff_preferred(const struct tradeoff_point *q, const struct tradeoff_point *p) {

@@ -25,20 +25,23 @@
 #include <stddef.h>
 
 struct tradeoff_point {
-    const char *variant, *features, *precision, *store, *load, *verdict;
+    const char *variant, *features, *precision, *store, *load;
+    const char *verdict,
+        *usable_verdict;              /* of the closed loop; of the search for the usable rate, "" without */
     const struct effect_group *group; /* NULL: measured, not trained */
     struct effect_stat gauc;
     double gauc_delta; /* of the precision, in gauc already; NaN: not measured */
     double n_features, seeds, gauc_valid, auc, logloss, params;
     double candidates, threads, offered_qps, qps, items_per_second, samples;
-    double usable_qps; /* the largest offered rate that keeps to the limit; NaN: not measured */
+    double usable_qps;      /* the largest offered rate that keeps to the limit; NaN: not measured */
+    double usable_limit_ms; /* that limit: measure.limit_ms of the run, whatever the budget says now */
     double p50_us, p50_lo_us, p50_hi_us, p95_us, p99_us, p99_lo_us, p99_hi_us, p999_us;
     double flops_per_candidate, bytes_per_candidate, floor_us;
     int pareto, chosen; /* 1, 0, or -1: does not apply */
 };
 struct tradeoff {
     struct table compute;
-    double *qps; /* its column */
+    double *qps, *limit_ms; /* columns of it */
     size_t n;
     struct tradeoff_point *point; /* models in the order of effect.csv, each with its rows of compute.csv */
     struct budget budget;         /* from the manifest */
@@ -56,8 +59,10 @@ void tradeoff_subject(struct tradeoff *t, const struct budget *b);
 int tradeoff_budget(const char *dir, struct budget_options *o, struct err *e);
 /* What a budget is about. */
 void tradeoff_values(const struct tradeoff_point *p, double value[BUDGET_METRICS]);
-/* It can be chosen: timed in a closed loop, and known on validation. */
+/* It can be chosen: timed in a closed loop, known on validation, and complete. */
 bool tradeoff_eligible(const struct tradeoff_point *p);
+/* No candidate's record was missing, under any load: requests did all of the work that was asked for. */
+bool tradeoff_complete(const struct tradeoff_point *p);
 bool tradeoff_preferred(const struct tradeoff_point *q, const struct tradeoff_point *p); /* q before p */
 /* Reads DIR, writes DIR/tradeoff.csv. */
 int tradeoff_write(const char *dir, struct err *e);

@@ -126,12 +126,31 @@ bool budget_limits(const struct budget *b) {
     return false;
 }
 
-void budget_text(const struct budget *b, struct str *out) {
+static void add_bounds(const struct budget *b, bool on_candidates, struct str *out) {
     str_add(out, "");
     for (int i = 0, said = 0; i < b->n; i++) {
         const struct bound *k = &b->bound[i];
-        if (k->metric == BUDGET_CANDIDATES) continue;
+        if ((k->metric == BUDGET_CANDIDATES) != on_candidates) continue;
         str_addf(out, "%s%s %s %.12g", said++ ? " and " : "", budget_name(k->metric), symbols[k->kind],
                  k->value);
     }
+}
+
+void budget_text(const struct budget *b, struct str *out) { add_bounds(b, false, out); }
+
+void budget_candidates_text(const struct budget *b, struct str *out) { add_bounds(b, true, out); }
+
+double budget_most(const struct budget *b, enum budget_metric m) {
+    double most = (double)INFINITY;
+    for (int i = 0; i < b->n; i++) {
+        const struct bound *k = &b->bound[i];
+        if (k->metric == m && k->kind != BOUND_GE && k->kind != BOUND_GT) most = fmin(most, k->value);
+    }
+    return most;
+}
+
+bool budget_bounds(const struct budget *b, enum budget_metric m) {
+    for (int i = 0; i < b->n; i++)
+        if (b->bound[i].metric == m) return true;
+    return false;
 }

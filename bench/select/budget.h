@@ -63,5 +63,10 @@ bool budget_limits(const struct budget *b);
 const char *budget_name(enum budget_metric m); /* "p99_ms" */
 /* "p99_ms <= 10 and qps >= 2000" */
 void budget_text(const struct budget *b, struct str *out);
+/* "candidates >= 1000" */
+void budget_candidates_text(const struct budget *b, struct str *out);
+/* The largest value of the metric that keeps to the budget; infinite when it is not bounded from above. */
+double budget_most(const struct budget *b, enum budget_metric m);
+bool budget_bounds(const struct budget *b, enum budget_metric m);
 
 #endif

@@ -49,8 +49,10 @@ def load_points(folder):
     compute = pd.read_csv(os.path.join(folder, "compute.csv"))
     compute = compute[compute.candidates_from.isna()]
     same = ["variant", "features", "precision", "store", "candidates", "threads"]
-    usable = compute[compute.load == "usable"][same + ["qps"]].rename(columns={"qps": "usable"})
+    usable = compute[compute.load == "usable"][same + ["qps", "limit_ms", "verdict"]]
+    usable = usable.rename(columns={"qps": "usable", "limit_ms": "usable_limit_ms", "verdict": "usable_verdict"})
     points = quality.merge(compute[compute.load == "closed"], on=["variant", "features"]).merge(usable, on=same, how="left")
+    points["usable_verdict"] = points.usable_verdict.fillna("").astype(str)
     path = os.path.join(folder, "precision.csv")
     if os.path.exists(path):
         lower = pd.read_csv(path).groupby(["variant", "features", "precision", "split"]).gauc_delta.mean()
@@ -60,7 +62,9 @@ def load_points(folder):
             for split, columns in (("test", ["gauc", "lo", "hi"]), ("valid", ["valid"])):
                 points.loc[i, columns] += lower[key + (split,)]
     points["rate"] = points.usable.fillna(points.qps)
-    return points[points.valid.notna()]
+    points["complete"] = (points.verdict != "items missing") & (points.usable_verdict != "items missing")
+    points["doubtful"] = (points.verdict != "ok") | ~points.usable_verdict.isin(["", "ok", "overloaded"])
+    return points
 
 
 def names(folder):
@@ -109,11 +113,11 @@ def check_point(name, is_, want):
     if is_ is None:
         differs(name, "nothing", f"{want.variant} {want.features}")
         return
-    for key in ("variant", "features", "precision", "store"):
+    for key in ("variant", "features", "precision", "store", "verdict", "usable_verdict"):
         differs(f"{name} {key}", is_[key], want[key])
     for key, column in (("gauc", "gauc"), ("gauc_lo", "lo"), ("gauc_hi", "hi"), ("gauc_valid", "valid"), ("n_features", "n_features")):
         differs(f"{name} {key}", is_[key], want[column])
-    for key, column in (("p50_us", "p50_us"), ("p99_us", "p99_us"), ("qps", "qps"), ("usable_qps", "usable")):
+    for key, column in (("p50_us", "p50_us"), ("p99_us", "p99_us"), ("qps", "qps"), ("usable_qps", "usable"), ("usable_limit_ms", "usable_limit_ms")):
         differs(f"{name} {key}", is_[key], want[column], abs(want[column]) * 1e-6)
 
 
@@ -162,7 +166,8 @@ def check_tradeoff(folder, points):
 def check_words(c, pick, free, by_test):
     """The explanation says what the numbers say, rounded."""
     text, cost = c["explanation"], c["budget_cost"]
-    want = [f"{c['fit']} of {c['points']} points fit" if "within" in text else f"of {c['points']} points",
+    rate = f"(QPS usable at {pick.usable_limit_ms:g} ms)" if c["qps_of"] == "usable" else "(QPS of a closed loop)"
+    want = [f"{rate}: {c['fit']} of {c['points']} points fit" if "within" in text else f"of {c['points']} points",
             f"GAUC {pick.valid:.4f} on validation", f"{pick.gauc:.4f}"]
     if not math.isnan(pick.lo):
         want.append(f"(95 % interval {pick.lo:.4f} to {pick.hi:.4f}) on test")
@@ -179,6 +184,8 @@ def check_words(c, pick, free, by_test):
         want.append(f"with {by_test.gauc:.4f}: {by_test.gauc - pick.gauc:.4f} of optimism")
     else:
         want.append("Test rows would have chosen the same")
+    if c["doubtful"]:
+        want.append(f"The verdict on {c['doubtful']} of the {c['points']} is not `ok`")
     for part in want:
         differs(f"the explanation says \"{part}\"", part in text, True)
     if re.search(r"nan|inf\b", text):
@@ -189,9 +196,12 @@ def main(folder):
     with open(os.path.join(folder, "chosen.json")) as f:
         chosen = json.load(f)
     points = load_points(folder)
-    check_tradeoff(folder, points)
+    check_tradeoff(folder, points[points.valid.notna()])
     for c in chosen["choices"]:
         mine = points[points.candidates == c["candidates"]]
+        differs("incomplete", c["incomplete"], int((~mine.complete).sum()))
+        mine = mine[mine.complete & mine.valid.notna()]
+        differs("doubtful", c["doubtful"], int(mine.doubtful.sum()))
         fit = mine[keeps(mine, chosen["budget"])]
         differs("points", c["points"], len(mine))
         differs("fit", c["fit"], len(fit))

@@ -4,7 +4,7 @@
 #include "bench/select/field_cost.h"
 #include "bench/select/select.h"
 #include "data/prepare.h"
-#include "tests/bench/scratch.h"
+#include "tests/bench/results.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <signal.h>
@@ -651,6 +651,18 @@ Test(select, another_budget_chooses_again_and_one_that_nobody_fits_is_exit_3) {
                 s.dir, s.dir);
     assert_status(r, 3);
     cr_expect(scratch_has(&s, "out/report.html"), "the report is there all the same");
+    r = prerank(&s,
+                "run %s/x.yaml --out %s/out --resume --set measure.candidates=[20] --no-report "
+                "--set select.subject_to.qps=1e12",
+                s.dir, s.dir);
+    assert_status(r, 3);
+    cr_expect(strstr(r.err, "the closest is") && !*r.out, "%s\n%s", r.out, r.err);
+    r = prerank(&s,
+                "run %s/x.yaml --out %s/out --resume --set measure.candidates=[] --no-report "
+                "--set select.subject_to.n_features=3",
+                s.dir, s.dir);
+    assert_status(r, 3);
+    cr_expect(strstr(r.err, "Nothing was timed"), "%s", r.err);
     r = prerank(&s, "report %s/out --set train.batch=3", s.dir);
     assert_status(r, 2);
     r = prerank(&s, "report %s/out --set select.subject_to.p98_ms=3", s.dir);
@@ -673,6 +685,97 @@ Test(select, the_choice_and_every_figure_of_its_explanation_equal_pandas_and_sci
     cr_expect_eq(system(command), 0, "%s", scratch_read(&s, "out/chosen.json"));
     assert_status(prerank(&s, "report %s/out --no-plots --set select.subject_to.qps=1e12", s.dir), 3);
     cr_expect_eq(system(command), 0, "%s", scratch_read(&s, "out/chosen.json"));
+}
+
+/* ---- what the pick is made of ---- */
+
+/* Three models of which a is the best and c the worst, with the rows of compute.csv; then another budget for them. */
+static struct ran choose_of(const char *rows, const char *budget) {
+    results_minimal(&s,
+                    "a,all,1,test,0.73,,,ok\na,all,1,valid,0.73,,,ok\nb,all,1,test,0.72,,,ok\n"
+                    "b,all,1,valid,0.72,,,ok\nc,all,1,test,0.71,,,ok\nc,all,1,valid,0.71,,,ok\n",
+                    "");
+    char text[1200];
+    snprintf(
+        text, sizeof text,
+        "variant,features,precision,store,candidates,threads,load,qps,p50_us,p99_us,verdict,limit_ms\n%s",
+        rows);
+    scratch_write(&s, "compute.csv", text);
+    return prerank(&s, "report %s --no-plots %s", s.dir, budget);
+}
+
+static json_t *first_choice(void) {
+    json_t *j = json_loads(scratch_read(&s, "chosen.json"), 0, NULL);
+    json_t *c = json_incref(json_array_get(json_object_get(j, "choices"), 0));
+    json_decref(j);
+    return c;
+}
+
+#define CLOSED(id, verdict)      id ",all,fp32,memory,100,1,closed,9000,100,200," verdict ",10\n"
+#define USABLE(id, qps, verdict) id ",all,fp32,memory,100,1,usable," qps ",300,9000," verdict ",10\n"
+
+Test(select, a_usable_rate_is_said_to_be_of_the_limit_at_which_it_was_searched) {
+    static const char rows[] =
+        CLOSED("a", "ok") USABLE("a", "2500", "ok") CLOSED("b", "ok") USABLE("b", "1500", "ok");
+    struct ran r = choose_of(rows, "--set select.subject_to.qps=2000 --set select.subject_to.p99_ms=10");
+    assert_status(r, 0);
+    cr_expect(strstr(r.out, "(QPS usable at 10 ms): 1 of 2 points fit") &&
+                  strstr(r.out, "2,500 QPS usable at 10 ms"),
+              "%s", r.out);
+    cr_expect(!strstr(r.out, "was not measured"), "%s", r.out);
+    r = choose_of(rows, "--set select.subject_to.qps=2000 --set select.subject_to.p99_ms=5");
+    assert_status(r, 0);
+    cr_expect(strstr(r.out, "usable at the budget's own p99 was not measured") &&
+                  strstr(r.out, "measure.limit_ms=5"),
+              "%s", r.out);
+    json_t *c = first_choice();
+    cr_expect_eq(json_number_value(json_object_get(c, "qps_limit_ms")), 10);
+    cr_expect_eq(json_number_value(json_object_get(json_object_get(c, "chosen"), "usable_limit_ms")), 10);
+    json_decref(c);
+    r = choose_of(rows, "--set select.subject_to.qps=2000 --set measure.limit_ms=5");
+    assert_status(r, 0);
+    cr_expect(strstr(r.out, "was not measured"), "%s", r.out);
+}
+
+Test(select, verdicts_stand_beside_what_they_are_about_and_missing_items_are_not_chosen) {
+    struct ran r =
+        choose_of(CLOSED("a", "items missing") CLOSED("b", "unstable") USABLE("b", "3000", "invalid")
+                      CLOSED("c", "ok") USABLE("c", "0", "overloaded"),
+                  "--set select.subject_to.p99_ms=1");
+    assert_status(r, 0);
+    json_t *c = first_choice(), *pick = json_object_get(c, "chosen");
+    cr_expect_str_eq(json_string_value(json_object_get(pick, "variant")), "b");
+    cr_expect_str_eq(json_string_value(json_object_get(pick, "verdict")), "unstable");
+    cr_expect_str_eq(json_string_value(json_object_get(pick, "usable_verdict")), "invalid");
+    cr_expect_eq(json_integer_value(json_object_get(c, "points")), 2);
+    cr_expect_eq(json_integer_value(json_object_get(c, "doubtful")), 1);
+    cr_expect_eq(json_integer_value(json_object_get(c, "incomplete")), 1);
+    const char *text = json_string_value(json_object_get(c, "explanation"));
+    static const char *const want[] = {"p99 200 µs (verdict: unstable)",
+                                       "3,000 QPS usable at 10 ms (verdict: invalid)",
+                                       "verdict on 1 of the 2 is not `ok`", "1 more cannot be chosen"};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        cr_expect(strstr(text, want[i]), "%s\n%s", want[i], text);
+    json_decref(c);
+    r = choose_of(CLOSED("a", "items missing"), "--set select.subject_to.p99_ms=1");
+    assert_status(r, 3);
+    cr_expect(strstr(r.err, "No point fits"), "%s", r.err);
+}
+
+Test(select, a_budget_that_is_about_nothing_that_was_timed_is_exit_3) {
+    struct ran r = choose_of(CLOSED("a", "ok"), "--set select.subject_to.candidates=5000");
+    assert_status(r, 3);
+    cr_expect(strstr(r.err, "No point has candidates == 5000; timed: 100"), "%s", r.err);
+    cr_expect(strstr(r.out, "No point has candidates == 5000"), "%s", r.out);
+    cr_expect(strstr(scratch_read(&s, "report.html"), "No point has candidates == 5000"));
+    cr_expect(strstr(scratch_read(&s, "chosen.json"), "No point has candidates == 5000"));
+    r = choose_of(CLOSED("a", "ok"), "--set 'select.subject_to.candidates=<= 100'");
+    assert_status(r, 0);
+    r = choose_of("", "--set select.subject_to.p99_ms=5");
+    assert_status(r, 3);
+    cr_expect(strstr(r.err, "Nothing was timed"), "%s", r.err);
+    r = choose_of("", "");
+    assert_status(r, 0);
 }
 
 /* ---- options ---- */

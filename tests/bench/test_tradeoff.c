@@ -143,6 +143,18 @@ Test(tradeoff, chooses_nothing_when_all_are_too_slow) {
     cr_expect_eq(p[1].chosen, 0);
 }
 
+Test(tradeoff, does_not_choose_a_point_whose_requests_found_items_missing) {
+    struct tradeoff_point p[] = {timed(10, .75, 100, 900), timed(10, .74, 100, 900),
+                                 timed(10, .70, 100, 900)};
+    p[0].verdict = "items missing";
+    p[1].verdict = "ok";
+    p[1].usable_verdict = "items missing";
+    p[2].verdict = "unstable";
+    tradeoff_flag(p, 3, &one_ms);
+    int want[] = {0, 0, 1};
+    for (int i = 0; i < 3; i++) cr_expect_eq(p[i].chosen, want[i], "point %d", i);
+}
+
 /* ---- errors ---- */
 Test(tradeoff, a_missing_file_names_the_command_that_makes_it) {
     results_fixture(&s);
