@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { USERS = 3, ITEMS = 12, DIM = 4 };
+enum { USERS = 3, ITEMS = 12, DIM = 4, TEACHER = 3 };
 
 static int ids_of(struct graph *g, const char *prefix, const char *name, uint32_t vocab) {
     char text[NN_NAME_MAX];
@@ -17,13 +17,18 @@ static int ids_of(struct graph *g, const char *prefix, const char *name, uint32_
     return graph_input(g, text, *name == 'u' ? SIDE_USER : SIDE_ITEM, VALUE_ID, vocab);
 }
 
-/* Two towers without layers: embedding tables. */
+/* Two towers without layers: embedding tables. Where last hidden layers are compared, they have one each. */
 static void build(struct graph *g, struct objective *o) {
     struct err e = ERR_INIT;
     graph_init(g);
     g->init_std = 1;
-    g->output = nn_dot(g, nn_embedding(g, ids_of(g, "", "user", USERS), DIM, NULL),
-                       nn_embedding(g, ids_of(g, "", "item", ITEMS), DIM, NULL));
+    int u = nn_embedding(g, ids_of(g, "", "user", USERS), DIM, NULL),
+        v = nn_embedding(g, ids_of(g, "", "item", ITEMS), DIM, NULL);
+    if (o->distill.feature > 0) {
+        u = nn_linear(g, u, DIM, ACT_NONE, "user");
+        v = nn_linear(g, v, DIM, ACT_NONE, "item");
+    }
+    g->output = nn_dot(g, u, v);
     cr_assert_eq(loss_build(g, o, &e), 0, "%s", e.msg);
     cr_assert_eq(graph_alloc_params(g, 5, &e), 0, "%s", e.msg);
 }
@@ -33,6 +38,19 @@ static struct objective objective_of(int kind) {
     opt_defaults(loss_opts, &o.loss);
     opt_defaults(distill_opts, &o.distill);
     o.loss.kind = kind;
+    return o;
+}
+
+/* `weight` and `feature` of a teacher's share; 0 and 0: no teacher. */
+static struct objective taught(int kind, int hard_negatives, double weight, double feature) {
+    struct objective o = objective_of(kind);
+    o.loss.hard_negatives = hard_negatives;
+    o.loss.negatives = 2;
+    o.distill.weight = weight;
+    o.distill.feature = feature;
+    if (distill_wanted(&(struct distill_options){.teacher = "t", .weight = weight, .feature = feature}))
+        snprintf(o.distill.teacher, sizeof o.distill.teacher, "t");
+    o.teacher_width = feature > 0 ? TEACHER : 0;
     return o;
 }
 
@@ -93,6 +111,23 @@ static void fill_numbers(struct batch *b, const struct graph *g) {
         for (size_t i = 0; i < b->rows; i++)
             number[i] = !strcmp(at, LOSS_ITEM) ? (float)ids[i] : (float)popularity(ids[i]);
     }
+}
+
+/* What a teacher says of the rows: scores in 0..1, or with `agrees` the labels; and a last hidden layer that follows from user
+ * and item. */
+static void fill_teacher(struct batch *b, const struct graph *g, struct exec *x, const struct rows *rows,
+                         struct rng *r, bool agrees) {
+    int soft = graph_column_index(g, LOSS_TEACHER), hidden = graph_find_node(g, LOSS_HIDDEN);
+    float *score = batch_alloc(b, b->rows, sizeof *score),
+          *layer = batch_alloc(b, b->rows * TEACHER, sizeof *layer);
+    for (size_t i = 0; i < b->rows; i++) {
+        score[i] = agrees ? rows->label[i] : (float)rng_uniform(r);
+        for (uint32_t k = 0; k < TEACHER; k++)
+            layer[i * TEACHER + k] =
+                sinf((float)(3 * rows->user[i] + k)) + cosf((float)(5 * rows->item[i] + k));
+    }
+    if (soft >= 0) b->column[soft].number = score;
+    if (hidden >= 0) exec_bind(x, hidden, (struct mat){layer, TEACHER});
 }
 
 /* ---- logQ ---- */
@@ -214,40 +249,42 @@ static double difference(struct exec *x, struct batch *b, float *w) {
     return up / (double)(2 * h);
 }
 
-Test(loss, gradients_equal_finite_differences) {
+static void expect_differences(struct objective o) {
     enum { ROWS = 10 };
-    for (int kind = LOSS_BCE; kind <= LOSS_MIXED; kind++) {
-        struct objective o = objective_of(kind);
-        struct graph g;
-        struct batch b;
-        struct rng r = rng_init((uint64_t)kind, 8);
-        o.loss.hard_negatives = kind == LOSS_BCE ? 0 : 1;
-        o.loss.negatives = 2;
-        snprintf(o.distill.teacher, sizeof o.distill.teacher, "t");
-        build(&g, &o);
-        batch_init(&b, &g, ROWS);
-        struct rows rows = fill(&b, &g, &r, 4, true);
-        fill_numbers(&b, &g);
-        for (size_t i = 0; i < ROWS; i++) rows.label[i] = i % 3 != 1;
-        float *soft = batch_alloc(&b, ROWS, sizeof *soft);
-        for (size_t i = 0; i < ROWS; i++) soft[i] = (float)rng_uniform(&r);
-        b.column[graph_column_index(&g, LOSS_TEACHER)].number = soft;
-        batch_cut(&b, 4);
-        struct exec *x = exec_for(&g, ROWS, 4, NULL);
-        exec_train(x, b.slice, b.n_slices, 1);
-        float **grad = batch_gradients(&b, &g, x);
+    struct graph g;
+    struct batch b;
+    struct rng r = rng_init((uint64_t)o.loss.kind, 8);
+    build(&g, &o);
+    batch_init(&b, &g, ROWS);
+    struct rows rows = fill(&b, &g, &r, 4, true);
+    fill_numbers(&b, &g);
+    for (size_t i = 0; i < ROWS; i++) rows.label[i] = i % 3 != 1;
+    struct exec *x = exec_for(&g, ROWS, 4, NULL);
+    fill_teacher(&b, &g, x, &rows, &r, false);
+    batch_cut(&b, 4);
+    exec_train(x, b.slice, b.n_slices, 1);
+    float **grad = batch_gradients(&b, &g, x);
+    for (int p = 0; p < g.n_params; p++) {
         double largest = 0;
-        for (int p = 0; p < g.n_params; p++)
-            for (size_t i = 0; i < param_size(g.param[p]); i++) {
-                double want = difference(x, &b, &g.param[p]->value[i]), got = (double)grad[p][i];
-                largest = fmax(largest, fabs(want));
-                cr_expect_lt(fabs(want - got), 2e-4, "kind %d: %s[%zu] is %g, differences say %g", kind,
-                             g.param[p]->name, i, got, want);
-            }
-        cr_expect_gt(largest, 0.05);
-        exec_free(x);
-        batch_release(&b);
-        graph_release(&g);
+        for (size_t i = 0; i < param_size(g.param[p]); i++) {
+            double want = difference(x, &b, &g.param[p]->value[i]), got = (double)grad[p][i];
+            largest = fmax(largest, fabs(want));
+            cr_expect_lt(fabs(want - got), 2e-4, "kind %d, feature %g: %s[%zu] is %g, differences say %g",
+                         o.loss.kind, o.distill.feature, g.param[p]->name, i, got, want);
+        }
+        cr_expect_gt(largest, 0.05, "kind %d, feature %g: %s has no gradient to speak of", o.loss.kind,
+                     o.distill.feature, g.param[p]->name);
+    }
+    exec_free(x);
+    batch_release(&b);
+    graph_release(&g);
+}
+
+Test(loss, gradients_equal_finite_differences) {
+    for (int kind = LOSS_BCE; kind <= LOSS_MIXED; kind++) {
+        expect_differences(taught(kind, kind != LOSS_BCE, 0.5, 0));
+        expect_differences(taught(kind, kind != LOSS_BCE, 0.5, 0.4));
+        expect_differences(taught(kind, 0, 0, 0.4));
     }
 }
 
@@ -344,40 +381,48 @@ Test(loss, distillations_map_is_no_part_of_the_model) {
 
 /* ---- learning ---- */
 
-/* Each of three users clicks an item of its own; what else is drawn, they do not. */
-Test(loss, every_kind_overfits_a_tiny_set) {
+/* Each of three users clicks an item of its own; what else is drawn, they do not. A teacher agrees with the labels. */
+static void expect_overfit(struct objective o) {
     enum { ROWS = 12, STEPS = 400 };
-    for (int kind = LOSS_BCE; kind <= LOSS_MIXED; kind++) {
-        struct objective o = objective_of(kind);
-        struct graph g;
-        struct batch b;
-        struct rng r = rng_init(4, 4);
-        struct optim_options oo;
-        struct optim *optim;
-        struct err e = ERR_INIT;
-        opt_defaults(optim_opts, &oo);
-        build(&g, &o);
-        batch_init(&b, &g, ROWS);
-        struct rows rows = fill(&b, &g, &r, 0, true);
-        for (uint32_t i = 0; i < ROWS; i++) {
-            rows.user[i] = i % USERS;
-            rows.label[i] = kind != LOSS_BCE || i % 2;
-            rows.item[i] = rows.label[i] > 0 ? i % USERS : 5;
-        }
-        fill_numbers(&b, &g);
-        batch_cut(&b, 5);
-        struct exec *x = exec_for(&g, ROWS, 5, NULL);
-        cr_assert_eq(optim_create(&g, x, &oo, NULL, &optim, &e), 0);
-        double first = exec_train(x, b.slice, b.n_slices, 1), last = 0;
+    struct graph g;
+    struct batch b;
+    struct rng r = rng_init(4, 4);
+    struct optim_options oo;
+    struct optim *optim;
+    struct err e = ERR_INIT;
+    opt_defaults(optim_opts, &oo);
+    build(&g, &o);
+    batch_init(&b, &g, ROWS);
+    struct rows rows = fill(&b, &g, &r, 0, true);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        rows.user[i] = i % USERS;
+        rows.label[i] = o.loss.kind != LOSS_BCE || i % 2;
+        rows.item[i] = rows.label[i] > 0 ? i % USERS : 5;
+    }
+    fill_numbers(&b, &g);
+    struct exec *x = exec_for(&g, ROWS, 5, NULL);
+    fill_teacher(&b, &g, x, &rows, &r, true);
+    batch_cut(&b, 5);
+    cr_assert_eq(optim_create(&g, x, &oo, NULL, &optim, &e), 0);
+    double first = exec_train(x, b.slice, b.n_slices, 1), last = 0;
+    optim_step(optim, 0.05);
+    for (int i = 0; i < STEPS; i++) {
+        last = exec_train(x, b.slice, b.n_slices, 1);
         optim_step(optim, 0.05);
-        for (int i = 0; i < STEPS; i++) {
-            last = exec_train(x, b.slice, b.n_slices, 1);
-            optim_step(optim, 0.05);
-        }
-        cr_expect(first > 0.3 && last < 0.01, "kind %d: the loss goes from %g to %g", kind, first, last);
-        optim_free(optim);
-        exec_free(x);
-        batch_release(&b);
-        graph_release(&g);
+    }
+    cr_expect(first > 0.3 && last < 0.01, "kind %d, hard %d, teacher %g and %g: the loss goes from %g to %g",
+              o.loss.kind, (int)o.loss.hard_negatives, o.distill.weight, o.distill.feature, first, last);
+    optim_free(optim);
+    exec_free(x);
+    batch_release(&b);
+    graph_release(&g);
+}
+
+Test(loss, every_kind_overfits_a_tiny_set) {
+    for (int kind = LOSS_BCE; kind <= LOSS_MIXED; kind++) {
+        expect_overfit(taught(kind, 0, 0, 0));
+        expect_overfit(taught(kind, 0, 0.5, 0));
+        if (kind != LOSS_BCE) expect_overfit(taught(kind, 2, 0, 0));
+        expect_overfit(taught(kind, kind == LOSS_BCE ? 0 : 2, 0.5, 0.4));
     }
 }

@@ -2,6 +2,7 @@
  * of threads. */
 #include "base/rng.h"
 #include "nn/checkpoint.h"
+#include "nn/op.h"
 #include "nn/optim.h"
 #include "tests/support/models.h"
 #include "tests/support/toy.h"
@@ -36,10 +37,9 @@ struct run {
     int n;
 };
 
-/* The batch cut into slices, as the trainer does. */
-static void begin(struct run *r, const char *variant, const char *options, struct pool *pool) {
+/* The batch of a run's graph cut into slices, as the trainer does. */
+static void begin_batch(struct run *r, struct pool *pool) {
     struct err e = ERR_INIT;
-    toy_model(variant, options, &r->g);
     cr_assert_eq(exec_create(&r->g, &(struct exec_options){ROWS, SLICE, true, pool}, &r->x, &e), 0, "%s",
                  e.msg);
     toy_rows_init(&r->rows, &r->g, &toy, users, items, label, ROWS);
@@ -56,6 +56,11 @@ static void begin(struct run *r, const char *variant, const char *options, struc
         }
         r->slice[r->n] = (struct exec_slice){ROWS - first < SLICE ? ROWS - first : SLICE, r->col[r->n]};
     }
+}
+
+static void begin(struct run *r, const char *variant, const char *options, struct pool *pool) {
+    toy_model(variant, options, &r->g);
+    begin_batch(r, pool);
 }
 
 static void end(struct run *r) {
@@ -92,6 +97,45 @@ static float **gradients(struct run *r) {
     return grad;
 }
 
+static void release_gradients(const struct run *r, float **grad) {
+    for (int p = 0; p < r->g.n_params; p++) free(grad[p]);
+    free(grad);
+}
+
+/* Some weights of every parameter: `grad` is what differences of the run's objective say. */
+static void expect_differences(struct run *r, float **grad, const struct toy_variant *m, uint64_t seed) {
+    double error = 0, size = 0;
+    int kinks = 0, tried = 0;
+    struct rng pick = rng_init(seed, 9);
+    for (int p = 0; p < r->g.n_params; p++) {
+        struct param *w = r->g.param[p];
+        size_t n = w->rows * w->cols;
+        for (int k = 0; k < 12 && w->kind != PARAM_STATE; k++) {
+            size_t i = n <= 12 ? (size_t)k % n : rng_below(&pick, n);
+            float keep = w->value[i], h = 4e-4f;
+            w->value[i] = keep + h;
+            double up = objective(r);
+            w->value[i] = keep - h;
+            double down = objective(r);
+            w->value[i] = keep;
+            double middle = objective(r), numeric = (up - down) / (double)((keep + h) - (keep - h));
+            double d = numeric - (double)grad[p][i];
+            tried++;
+            if (fabs(up + down - 2 * middle) >
+                0.02 * fabs(up - down) + 2e-7) { /* a kink (relu, max) lies in between */
+                kinks++;
+                continue;
+            }
+            error += d * d;
+            size += numeric * numeric;
+        }
+    }
+    cr_expect_lt(kinks, tried / 4, "%d of %d", kinks, tried);
+    cr_expect_gt(size, 1e-6, "%s %s has no gradient to speak of", m->variant, m->options);
+    cr_expect_lt(sqrt(error / size), 5e-3, "%s %s: relative error %g", m->variant, m->options,
+                 sqrt(error / size));
+}
+
 Test(variants, gradients_equal_finite_differences, .timeout = 120) {
     make_rows();
     toy_variants_are_all();
@@ -99,78 +143,90 @@ Test(variants, gradients_equal_finite_differences, .timeout = 120) {
         struct run r;
         begin(&r, m->variant, m->options, NULL);
         float **grad = gradients(&r);
-        double error = 0, size = 0;
-        int kinks = 0, tried = 0;
-        struct rng pick = rng_init((uint64_t)(m - toy_variants), 9);
-        for (int p = 0; p < r.g.n_params; p++) {
-            struct param *w = r.g.param[p];
-            size_t n = w->rows * w->cols;
-            for (int k = 0; k < 12 && w->kind != PARAM_STATE; k++) {
-                size_t i = n <= 12 ? (size_t)k % n : rng_below(&pick, n);
-                float keep = w->value[i], h = 4e-4f;
-                w->value[i] = keep + h;
-                double up = objective(&r);
-                w->value[i] = keep - h;
-                double down = objective(&r);
-                w->value[i] = keep;
-                double middle = objective(&r), numeric = (up - down) / (double)((keep + h) - (keep - h));
-                double d = numeric - (double)grad[p][i];
-                tried++;
-                if (fabs(up + down - 2 * middle) >
-                    0.02 * fabs(up - down) + 2e-7) { /* a kink (relu, max) lies in between */
-                    kinks++;
-                    continue;
-                }
-                error += d * d;
-                size += numeric * numeric;
-            }
-            free(grad[p]);
-        }
-        free(grad);
-        cr_expect_lt(kinks, tried / 4, "%d of %d", kinks, tried);
-        cr_expect_gt(size, 1e-6, "%s %s has no gradient to speak of", m->variant, m->options);
-        cr_expect_lt(sqrt(error / size), 5e-3, "%s %s: relative error %g", m->variant, m->options,
-                     sqrt(error / size));
+        expect_differences(&r, grad, m, (uint64_t)(m - toy_variants));
+        release_gradients(&r, grad);
         end(&r);
     }
 }
 
-/* dL_u/da_u = 2/D y (a_u - p_v) / rows, and nothing flows into the item's tower that it imitates. */
-Test(variants, mimic_loss_moves_the_augmented_vector_and_stops_at_the_other_tower) {
+/* The same model whose stopped gradients are numbers: the values that they had in `like`. What a gradient does not see,
+ * differences of this one do not see either.
+ * Returns how many there are. */
+static int begin_held(struct run *r, const struct run *like, const struct toy_variant *m) {
+    int held = 0;
+    toy_model(m->variant, m->options, &r->g);
+    for (int i = 0; i < r->g.n_nodes; i++)
+        if (r->g.node[i]->op == &op_stop_gradient) {
+            r->g.node[i]->op = &op_external;
+            r->g.node[i]->n_in = 0;
+            held++;
+        }
+    begin_batch(r, NULL);
+    for (int i = 0; i < r->g.n_nodes; i++)
+        if (r->g.node[i]->op == &op_external) exec_bind(r->x, i, exec_value(like->x, i));
+    return held;
+}
+
+Test(variants, gradients_of_the_mimic_losses_equal_finite_differences_with_the_other_vector_held) {
+    static const struct toy_variant mimics[] = {
+        {"dat", "{dim: 4, hidden: [6, 5], category_alignment: 0, mimic_user: 3, mimic_item: 0}", true},
+        {"dat", "{dim: 4, hidden: [6, 5], category_alignment: 0, mimic_user: 0, mimic_item: 3}", true},
+        {"dat", "{dim: 8, hidden: [24, 12]}", true}};
+    make_rows();
+    for (size_t k = 0; k < sizeof mimics / sizeof *mimics; k++) {
+        struct run r, held;
+        begin(&r, mimics[k].variant, mimics[k].options, NULL);
+        float **grad = gradients(&r);
+        cr_expect_eq(begin_held(&held, &r, &mimics[k]), 2, "both towers' vectors are held");
+        expect_differences(&held, grad, &mimics[k], k);
+        release_gradients(&r, grad);
+        end(&held);
+        end(&r);
+    }
+}
+
+/* dL_u/da_u = 2/D y (a_u - p_v) / rows, and nothing flows into the item's tower that it imitates; L_v likewise. */
+static void expect_mimic(bool user, const uint32_t *id, uint32_t n_ids) {
     float **grad[2];
     struct run r[2];
-    static const char *const options[] = {"{dim: 4, hidden: [6, 5], mimic_user: 0, mimic_item: 0}",
-                                          "{dim: 4, hidden: [6, 5], mimic_user: 3, mimic_item: 0}"};
-    make_rows();
+    const char *table = user ? "augmented.user" : "augmented.item", *imitated = user ? "item.1" : "user.1";
+    char options[128];
     for (int k = 0; k < 2; k++) {
-        begin(&r[k], "dat", options[k], NULL);
+        snprintf(options, sizeof options, "{dim: 4, hidden: [6, 5], mimic_user: %d, mimic_item: %d}",
+                 k && user ? 3 : 0, k && !user ? 3 : 0);
+        begin(&r[k], "dat", options, NULL);
         grad[k] = gradients(&r[k]);
     }
     const struct graph *g = &r[1].g;
     for (int p = 0; p < g->n_params; p++) {
         int same = graph_find_param(&r[0].g, g->param[p]->name);
         size_t n = g->param[p]->rows * g->param[p]->cols;
-        if (strcmp(g->param[p]->name, "augmented.user"))
+        if (strcmp(g->param[p]->name, table))
             cr_expect_arr_eq(grad[0][same], grad[1][p], n * sizeof(float), "%s", g->param[p]->name);
     }
-    int a = graph_find_param(g, "augmented.user");
+    int a = graph_find_param(g, table);
     struct mat vector = {0};
     for (int i = 0; i < g->n_nodes; i++)
-        if (!strcmp(g->node[i]->name, "item.1")) vector = exec_value(r[1].x, i);
-    for (uint32_t u = 0; u < TOY_USERS; u++)
+        if (!strcmp(g->node[i]->name, imitated)) vector = exec_value(r[1].x, i);
+    for (uint32_t u = 0; u < n_ids; u++)
         for (size_t d = 0; d < 5; d++) {
             double expect = 0, got = (double)grad[1][a][u * 5 + d] - (double)grad[0][a][u * 5 + d];
             for (size_t i = 0; i < ROWS; i++)
-                if (users[i] == u && label[i] > 0)
+                if (id[i] == u && label[i] > 0)
                     expect += 3 * 2.0 / 5 / ROWS *
                               (double)(g->param[a]->value[u * 5 + d] - vector.p[i * vector.ld + d]);
-            cr_expect_float_eq(got, expect, 1e-5, "user %u: %g, closed form %g", u, got, expect);
+            cr_expect_float_eq(got, expect, 1e-5, "%s %u: %g, closed form %g", table, u, got, expect);
         }
     for (int k = 0; k < 2; k++) {
-        for (int p = 0; p < r[k].g.n_params; p++) free(grad[k][p]);
-        free(grad[k]);
+        release_gradients(&r[k], grad[k]);
         end(&r[k]);
     }
+}
+
+Test(variants, mimic_losses_move_the_augmented_vector_and_stop_at_the_other_tower) {
+    make_rows();
+    expect_mimic(true, users, TOY_USERS);
+    expect_mimic(false, items, 40);
 }
 
 static double train(struct run *r, struct pool *pool, int steps) {
@@ -208,20 +264,24 @@ static void expect_same_after_loading(struct run *r, const struct toy_variant *m
     end(&loaded);
 }
 
+static void expect_overfit(const struct toy_variant *m) {
+    struct run r;
+    begin(&r, m->variant, m->options, NULL);
+    double loss = train(&r, NULL, 400), bce = 0;
+    struct mat out = exec_value(r.x, r.g.loss[r.g.n_losses - 1].node);
+    for (size_t i = 0; i < ROWS; i++) bce += (double)out.p[i * out.ld] / ROWS;
+    cr_expect_lt(bce, 0.12, "%s %s: bce %g of objective %g", m->variant, m->options, bce, loss);
+    expect_same_after_loading(&r, m);
+    end(&r);
+}
+
 Test(variants, overfit_a_tiny_set, .timeout = 120) {
     make_rows();
     for (size_t i = 0; i < ROWS; i++)
         items[i] = (uint32_t)i; /* no pair of rows with equal features and different labels */
-    for (const struct toy_variant *m = toy_variants; m->variant; m++) {
-        struct run r;
-        begin(&r, m->variant, m->options, NULL);
-        double loss = train(&r, NULL, 400), bce = 0;
-        struct mat out = exec_value(r.x, r.g.loss[r.g.n_losses - 1].node);
-        for (size_t i = 0; i < ROWS; i++) bce += (double)out.p[i * out.ld] / ROWS;
-        cr_expect_lt(bce, 0.12, "%s %s: bce %g of objective %g", m->variant, m->options, bce, loss);
-        expect_same_after_loading(&r, m);
-        end(&r);
-    }
+    for (const struct toy_variant *m = toy_variants; m->variant; m++) expect_overfit(m);
+    expect_overfit(
+        &(struct toy_variant){"dat", "{dim: 8, hidden: [24, 12]}", true}); /* and the mimic losses */
 }
 
 /* ---- what the options of a variant refuse and default to ---- */
