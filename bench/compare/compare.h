@@ -14,7 +14,7 @@
  *                            paired, users being averaged over the seeds.
  *   params                   exact; another number is another model
  *   flops_per_candidate, bytes_per_candidate, flops_per_request     exact; more is a regression
- *   instructions             within a small margin; where both folders have instructions.csv
+ *   instructions             within a small margin; where both folders have instructions.csv, of one type of machine
  * Predictions of a seed that are of other rows, users or labels on the two sides are refused.
  * Response times of two folders were taken at two times, and say nothing about two programs: they are not gated.
  */

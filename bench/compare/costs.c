@@ -107,14 +107,19 @@ static void skip_other_tables(const struct side *base, const struct side *new, s
 }
 
 static int compare_instructions(struct side *base, struct side *new, struct comparison *c, struct err *e) {
-    if (base->has_instructions && new->has_instructions)
+    bool counted = base->has_instructions && new->has_instructions;
+    if (counted && c->same_machine)
         return compare_metric(&base->instructions, &new->instructions, "instructions", c, e);
     struct gate *g = gate_add(c, "all", "all", "instructions", GATE_EXACT, e);
     if (!g) return ERR_INPUT;
     g->verdict = GATE_SKIPPED;
-    snprintf(g->note, sizeof g->note,
-             "not counted in %s; `prerank run --instructions` does it where valgrind is",
-             base->has_instructions ? c->new : c->base);
+    if (counted)
+        snprintf(g->note, sizeof g->note,
+                 "another type of machine: other kernels and libraries take other instructions");
+    else
+        snprintf(g->note, sizeof g->note,
+                 "not counted in %s; `prerank run --instructions` does it where valgrind is",
+                 base->has_instructions ? c->new : c->base);
     return 0;
 }
 
