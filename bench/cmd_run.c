@@ -116,6 +116,7 @@ static int with_data(struct run *r, struct err *e) {
     TRY(manifest_write(&r->manifest, "running", e));
     int rc = tune(r, e);
     if (!rc) rc = sweep_plan(&r->x, &r->ds, r->dir, &r->sweep, e);
+    if (!rc) rc = tune_offer(&r->x, &r->sweep, e);
     if (!rc) sweep_announce(&r->sweep);
     if (!rc) rc = train_and_measure(r, e);
     if (rc == ERR_INTERRUPTED) {

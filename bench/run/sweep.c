@@ -13,21 +13,26 @@ bool sweep_same_features(const struct features *a, const struct features *b) {
     return true;
 }
 
-/* Everything that decides what training gives, but for the seed. */
-int sweep_model_key(const struct sweep *s, struct sweep_model *m, struct err *e) {
+json_t *sweep_model_json(const struct sweep *s, const struct sweep_model *m) {
     json_t *fields = json_array(), *j = experiment_variant_json(m->variant);
     for (int i = 0; fields && i < m->features.n; i++)
         json_array_append_new(fields, json_string(m->features.feature[i].name));
-    int rc = 0;
-    if (!j || !fields || json_array_size(fields) != (size_t)m->features.n ||
-        json_object_set(j, "fields", fields) || json_object_set_new(j, "data", json_string(s->ds->hash)) ||
-        json_object_set_new(j, "subset", json_string(m->subset->name)))
-        rc = err_nomem(e, 0);
-    if (!rc && m->teacher >= 0 &&
-        json_object_set_new(j, "teacher", json_string(s->model[m->teacher].key.hex)))
-        rc = err_nomem(e, 0);
-    if (!rc) rc = json_hash(j, &m->key, e);
+    if (!j || json_array_size(fields) != (size_t)m->features.n || json_object_set(j, "fields", fields) ||
+        json_object_set_new(j, "data", json_string(s->ds->hash))) {
+        json_decref(j);
+        j = NULL;
+    }
     json_decref(fields);
+    return j;
+}
+
+/* Everything that decides what training gives, but for the seed. */
+int sweep_model_key(const struct sweep *s, struct sweep_model *m, struct err *e) {
+    json_t *j = sweep_model_json(s, m);
+    int failed = !j || json_object_set_new(j, "subset", json_string(m->subset->name));
+    if (!failed && m->teacher >= 0)
+        failed = json_object_set_new(j, "teacher", json_string(s->model[m->teacher].key.hex));
+    int rc = failed ? err_nomem(e, 0) : json_hash(j, &m->key, e);
     json_decref(j);
     return rc;
 }
@@ -91,6 +96,8 @@ static void plan_runs_of(struct sweep *s, int m) {
         char text[80];
         snprintf(text, sizeof text, "%s.%" PRId64, s->model[m].key.hex, r->seed);
         r->key = hash_bytes(text, strlen(text));
+        snprintf(text, sizeof text, "%s.%" PRId64, s->model[m].equal.hex, r->seed);
+        r->equal = hash_bytes(text, strlen(text));
     }
 }
 
@@ -160,6 +167,7 @@ int sweep_plan(const struct experiment *x, const struct dataset *ds, const char 
 
 void sweep_release(struct sweep *s) {
     for (int i = 0; i < s->n_runs; i++) json_decref(s->run[i].result);
+    json_decref(s->offered);
     table_times_free(s->table_times);
     arena_release(&s->arena);
     memset(s, 0, sizeof *s);
@@ -247,6 +255,12 @@ static int train_run(struct sweep *s, struct sweep_run *r, struct pool *pool, st
                      struct err *e) {
     struct sweep_run *of = sweep_teacher_run(s, r);
     struct teacher teacher = {.rows = 0};
+    bool taken;
+    TRY(sweep_take_equal(s, r, &taken, e));
+    if (taken) {
+        bar->p.total -= planned_rows(s, r);
+        return sweep_assemble(s, e);
+    }
     int rc = of && !of->result ? train_run(s, of, pool, bar, e) : 0;
     if (rc) return rc;
     if (of && !sweep_run_ok(of)) {

@@ -10,7 +10,7 @@
  *
  * A run is finished when runs/<id>.json is there, which is written last, after predictions/<id>.csv,
  * models/<id>.safetensors and models/<id>.json; id = <variant>.<features>.<seed>. It holds the run's rows of
- * effect.csv and curves.csv, and a key: the hash of everything that decides them.
+ * effect.csv and curves.csv, and a key: the hash of everything that decides them; and another, `equal`, of the same without names.
  */
 #ifndef PRERANK_BENCH_SWEEP_H
 #define PRERANK_BENCH_SWEEP_H
@@ -31,13 +31,14 @@ struct sweep_model { /* a variant on a feature subset */
     struct objective objective;
     char note[400]; /* for effect.csv; "" mostly */
     struct hash key;
+    struct hash equal; /* of the same without names: equal ones are trained once */
 };
 
 struct sweep_run {
     int model; /* index */
     int64_t seed;
     char id[2 * EXPERIMENT_ID_MAX + 32];
-    struct hash key;
+    struct hash key, equal;
     json_t *result; /* as in runs/<id>.json; NULL: not there yet */
     bool has_recall;
     double ranker_recall; /* set by cascade_run() */
@@ -53,6 +54,7 @@ struct sweep {
     struct sweep_run *run; /* in order of the models, then seed; none for models that are `same_as` another */
                            /* teachers that the experiment does not train anyway come after its models */
     struct table_times *table_times; /* of all scorers that are timed */
+    json_t *offered;                 /* runs of other sweeps, by what they are equal to; NULL: none */
 };
 int sweep_plan(const struct experiment *x, const struct dataset *ds, const char *dir, struct sweep *out,
                struct err *e);
@@ -65,6 +67,10 @@ int sweep_add(struct sweep *s, const struct experiment_variant *v, const struct 
               const bool *keep, struct err *e);
 void sweep_release(struct sweep *s);
 int sweep_resume(struct sweep *s, struct err *e);
+/* sweep_train() takes finished runs of the sweep in `dir` over where it would train the same again: files and rows are then what
+ * training would have given, to the bit (times are those of the training that there was). Runs of the sweep itself are
+ * taken over anyway. A folder without runs is fine. */
+int sweep_offer(struct sweep *s, const char *dir, struct err *e);
 int sweep_train(struct sweep *s, struct pool *pool, struct err *e);
 int sweep_assemble(const struct sweep *s, struct err *e);
 int sweep_n_finished(const struct sweep *s);
@@ -82,6 +88,13 @@ int sweep_teacher(const struct sweep *s, const struct sweep_run *r, struct pool 
 struct sweep_run *sweep_teacher_run(const struct sweep *s,
                                     const struct sweep_run *r);                   /* NULL: there is none */
 int sweep_model_key(const struct sweep *s, struct sweep_model *m, struct err *e); /* after its teacher's */
+/* What both keys are made of, but for the teacher; a new reference or NULL. */
+json_t *sweep_model_json(const struct sweep *s, const struct sweep_model *m);
+
+/* sweep_equal.c */
+int sweep_equal_key(const struct sweep *s, struct sweep_model *m, struct err *e); /* after its teacher's */
+/* *taken: there was an equal run, and r is finished. */
+int sweep_take_equal(const struct sweep *s, struct sweep_run *r, bool *taken, struct err *e);
 
 /* "dir/sub/<id><ending>" */
 int sweep_path(const struct sweep *s, const char *sub, const struct sweep_run *r, const char *ending,
@@ -92,5 +105,11 @@ int sweep_save_run(const struct sweep *s, struct sweep_run *r, const struct trai
                    struct err *e);
 int sweep_load_run(const struct sweep *s, struct sweep_run *r,
                    struct err *e); /* r->result stays NULL: not finished */
+/* Parts of these, for a run that is taken over. sweep_save_renamed: the result of an equal one, under r's names. */
+int sweep_make_folders(const struct sweep *s, struct err *e);
+bool sweep_has_files(const struct sweep *s, const struct sweep_run *r);
+int sweep_save_weights(const struct sweep *s, const struct sweep_run *r, const struct graph *g,
+                       struct err *e);
+int sweep_save_renamed(const struct sweep *s, struct sweep_run *r, const json_t *result, struct err *e);
 
 #endif

@@ -10,6 +10,19 @@
 
 /* ---- rows, kept as lines of text so that a table made after --resume is the same to the byte ---- */
 
+enum { NOTE_CELL = 23 }; /* of effect.csv, the last; those before it hold neither quotes nor commas */
+
+static void put_note(struct csv_line *l, const struct sweep_model *m, const char *failure, const char *own) {
+    char note[sizeof m->note + sizeof((struct trained *)0)->note + 1200];
+    const char *parts[] = {m->note, own};
+    snprintf(note, sizeof note, "%s", failure ? failure : "");
+    for (int i = 0; i < 2; i++) {
+        size_t used = strlen(note);
+        if (*parts[i]) snprintf(note + used, sizeof note - used, "%s%s", used ? "; " : "", parts[i]);
+    }
+    csv_text(l, note);
+}
+
 static void effect_cells(struct csv_line *l, const struct sweep *s, const struct sweep_run *r,
                          const struct trained *m, const char *failure, enum split split) {
     const struct sweep_model *model = &s->model[r->model];
@@ -45,14 +58,7 @@ static void effect_cells(struct csv_line *l, const struct sweep *s, const struct
     else
         csv_int(l, (int64_t)q->users_kept);
     csv_text(l, failure ? "failed" : "ok");
-    char note[sizeof model->note + sizeof m->note + 1200];
-    snprintf(note, sizeof note, "%s", failure ? failure : "");
-    const char *parts[] = {model->note, m->note};
-    for (int i = 0; i < 2; i++) {
-        size_t used = strlen(note);
-        if (*parts[i]) snprintf(note + used, sizeof note - used, "%s%s", used ? "; " : "", parts[i]);
-    }
-    csv_text(l, note);
+    put_note(l, model, failure, m->note);
     csv_end(l);
 }
 
@@ -71,6 +77,22 @@ static void curve_cells(struct csv_line *l, const struct sweep *s, const struct 
     csv_num(l, c->valid.logloss);
     csv_num(l, c->seconds);
     csv_end(l);
+}
+
+/* Lines of effect.csv or curves.csv of a run under the names of another model; `note`: what training had to say, NULL: the line's
+ * note stays, or there is none. */
+static void put_renamed(FILE *f, const char *lines, const struct sweep_model *as, const char *note) {
+    for (const char *line = lines; *line; line = strchr(line, '\n') + 1) {
+        const char *rest = strchr(strchr(line, ',') + 1, ','), *end = strchr(line, '\n');
+        struct csv_line l = {.f = f};
+        if (note) end = line;
+        for (int i = 0; note && i < NOTE_CELL; i++) end = strchr(end, ',') + 1;
+        csv_text(&l, as->variant->id);
+        csv_text(&l, as->subset->name);
+        fprintf(f, "%.*s", (int)(end - rest), rest);
+        if (note) put_note(&(struct csv_line){.f = f}, as, NULL, note);
+        putc('\n', f);
+    }
 }
 
 /* Both tables' rows as {"effect": "lines", "curves": "lines"} */
@@ -125,55 +147,90 @@ static json_t *model_json(const struct sweep *s, const struct sweep_run *r, cons
                      "config", experiment_variant_json(model->variant), "graph", graph_json(&m->graph));
 }
 
-static int save_model(const struct sweep *s, const struct sweep_run *r, const struct trained *m,
-                      struct err *e) {
-    char path[1024];
-    char seed[24];
+int sweep_save_weights(const struct sweep *s, const struct sweep_run *r, const struct graph *g,
+                       struct err *e) {
+    char path[1024], seed[24];
     const struct sweep_model *model = &s->model[r->model];
     snprintf(seed, sizeof seed, "%" PRId64, r->seed);
     json_t *metadata =
         json_pack("{s:s, s:s, s:s, s:s}", "format", "pt", "variant", model->variant->variant->name,
                   "features", model->subset->name, "seed", seed);
     int rc = metadata ? sweep_path(s, "models", r, ".safetensors", path, e) : err_nomem(e, 0);
-    if (!rc) rc = checkpoint_save(&m->graph, path, metadata, e);
+    if (!rc) rc = checkpoint_save(g, path, metadata, e);
     json_decref(metadata);
-    if (rc) return rc;
+    return rc;
+}
+
+static int save_model(const struct sweep *s, const struct sweep_run *r, const struct trained *m,
+                      struct err *e) {
+    char path[1024];
+    TRY(sweep_save_weights(s, r, &m->graph, e));
     TRY(sweep_path(s, "models", r, ".json", path, e));
     json_t *j = model_json(s, r, m);
-    rc = j ? file_write_json(path, j, e) : err_nomem(e, 0);
+    int rc = j ? file_write_json(path, j, e) : err_nomem(e, 0);
     json_decref(j);
     return rc;
 }
 
-int sweep_save_run(const struct sweep *s, struct sweep_run *r, const struct trained *m, const char *failure,
-                   struct err *e) {
+int sweep_make_folders(const struct sweep *s, struct err *e) {
     static const char *const subs[] = {"predictions", "models", "runs"};
     char path[1024];
     for (size_t i = 0; i < sizeof subs / sizeof *subs; i++) {
         TRY(file_join(path, sizeof path, s->dir, subs[i], e));
         TRY(file_make_dirs(path, e));
     }
+    return 0;
+}
+
+/* Writes runs/<id>.json; takes `rows` over, which is NULL without memory. */
+static int finish(const struct sweep *s, struct sweep_run *r, json_t *rows, const char *note,
+                  const char *status, struct err *e) {
+    char path[1024];
+    int rc = sweep_path(s, "runs", r, ".json", path, e);
+    if (!rc && (!rows || json_object_set_new(rows, "id", json_string(r->id)) ||
+                json_object_set_new(rows, "key", json_string(r->key.hex)) ||
+                json_object_set_new(rows, "equal", json_string(r->equal.hex)) ||
+                json_object_set_new(rows, "note", json_string(note)) ||
+                json_object_set_new(rows, "status", json_string(status))))
+        rc = err_nomem(e, 0);
+    if (!rc) rc = file_write_json(path, rows, e);
+    if (rc)
+        json_decref(rows);
+    else
+        r->result = rows;
+    return rc;
+}
+
+int sweep_save_run(const struct sweep *s, struct sweep_run *r, const struct trained *m, const char *failure,
+                   struct err *e) {
+    TRY(sweep_make_folders(s, e));
     if (!failure) {
         TRY(save_predictions(s, r, m->test_score, e));
         TRY(save_model(s, r, m, e));
     }
-    TRY(sweep_path(s, "runs", r, ".json", path, e));
-    json_t *j = rows_json(s, r, m, failure);
-    if (!j || json_object_set_new(j, "id", json_string(r->id)) ||
-        json_object_set_new(j, "key", json_string(r->key.hex)) ||
-        json_object_set_new(j, "status", json_string(failure ? "failed" : "ok"))) {
-        json_decref(j);
-        return err_nomem(e, 0);
-    }
-    int rc = file_write_json(path, j, e);
-    if (rc)
-        json_decref(j);
-    else
-        r->result = j;
-    return rc;
+    return finish(s, r, rows_json(s, r, m, failure), m->note, failure ? "failed" : "ok", e);
 }
 
-static bool has_files(const struct sweep *s, const struct sweep_run *r) {
+int sweep_save_renamed(const struct sweep *s, struct sweep_run *r, const json_t *result, struct err *e) {
+    static const char *const key[] = {"effect", "curves"};
+    const char *note = json_string_value(json_object_get(result, "note"));
+    json_t *j = json_object();
+    for (int k = 0; j && k < 2; k++) {
+        char *text = NULL;
+        size_t size;
+        const char *lines = json_string_value(json_object_get(result, key[k]));
+        FILE *f = open_memstream(&text, &size);
+        if (f && lines) put_renamed(f, lines, &s->model[r->model], k ? NULL : note ? note : "");
+        if (!f || fclose(f) || json_object_set_new(j, key[k], json_string(text))) {
+            json_decref(j);
+            j = NULL;
+        }
+        free(text);
+    }
+    return finish(s, r, j, note ? note : "", "ok", e);
+}
+
+bool sweep_has_files(const struct sweep *s, const struct sweep_run *r) {
     static const char *const file[][2] = {
         {"predictions", ".csv"}, {"models", ".safetensors"}, {"models", ".json"}};
     char path[1024];
@@ -189,7 +246,8 @@ int sweep_load_run(const struct sweep *s, struct sweep_run *r, struct err *e) {
     TRY(file_read_json(path, &r->result, e));
     const char *key = json_string_value(json_object_get(r->result, "key"));
     bool ok = key && !strcmp(key, r->key.hex) && json_is_string(json_object_get(r->result, "effect")) &&
-              json_is_string(json_object_get(r->result, "curves")) && (!sweep_run_ok(r) || has_files(s, r));
+              json_is_string(json_object_get(r->result, "curves")) &&
+              (!sweep_run_ok(r) || sweep_has_files(s, r));
     if (ok) return 0;
     json_decref(r->result);
     r->result = NULL;
@@ -197,16 +255,6 @@ int sweep_load_run(const struct sweep *s, struct sweep_run *r, struct err *e) {
 }
 
 /* ---- tables ---- */
-
-/* Lines that begin "variant,features,", under the name of another subset: ids hold no quotes and no commas. */
-static void put_renamed(FILE *f, const char *lines, const char *features) {
-    for (const char *line = lines; *line;) {
-        const char *end = strchr(line, '\n') + 1, *first = strchr(line, ',') + 1,
-                   *second = strchr(first, ',');
-        fprintf(f, "%.*s%s%.*s", (int)(first - line), line, features, (int)(end - second), second);
-        line = end;
-    }
-}
 
 /* Rows of effect.csv with ranker_recall in the line of the test split, which only all models together have. */
 static char *with_recall(const char *lines, double recall) {
@@ -244,7 +292,7 @@ static void put_model(FILE *f, const struct sweep *s, int m, const char *key) {
         if (lines && s->run[i].has_recall && !strcmp(key, "effect"))
             lines = filled = with_recall(lines, s->run[i].ranker_recall);
         if (!lines) continue;
-        if (other) put_renamed(f, lines, model->subset->name);
+        if (other) put_renamed(f, lines, model, NULL);
         if (!other) fputs(lines, f);
         free(filled);
     }

@@ -36,6 +36,7 @@ static int plan_teacher(struct sweep *s, struct sweep_model *m, const struct fea
 /* A student's key holds its teacher's; experiment_load() refused circles. */
 static int make_key(struct sweep *s, struct sweep_model *m, struct err *e) {
     if (m->teacher >= 0) TRY(make_key(s, &s->model[m->teacher], e));
+    TRY(sweep_equal_key(s, m, e));
     return sweep_model_key(s, m, e);
 }
 

@@ -194,6 +194,22 @@ static int choose(struct round *r, const struct sweep *s, int first, int v, stru
     return rc;
 }
 
+/* The sweeps of rounds 1 .. n. */
+static int offer_rounds(const char *dir, int n, struct sweep *s, struct err *e) {
+    for (int k = 1; k <= n; k++) {
+        char name[32], path[1024];
+        snprintf(name, sizeof name, "tuning/%d", k);
+        TRY(file_join(path, sizeof path, dir, name, e));
+        if (!file_exists(path)) return 0;
+        TRY(sweep_offer(s, path, e));
+    }
+    return 0;
+}
+
+int tune_offer(const struct experiment *x, struct sweep *s, struct err *e) {
+    return x->tune ? offer_rounds(s->dir, x->n_variants + x->n_teachers, s, e) : 0;
+}
+
 static int train_round(struct round *r, struct err *e) {
     struct experiment t;
     struct arena a = {0};
@@ -206,7 +222,8 @@ static int train_round(struct round *r, struct err *e) {
     if (!rc) rc = file_join(dir, sizeof dir, r->dir, name, e);
     if (!rc) rc = file_make_dirs(dir, e);
     if (!rc && !(rc = sweep_plan(&t, r->ds, dir, &s, e))) {
-        if (r->resume) rc = sweep_resume(&s, e);
+        rc = offer_rounds(r->dir, r->number - 1, &s, e);
+        if (!rc && r->resume) rc = sweep_resume(&s, e);
         if (!rc) rc = sweep_train(&s, r->pool, e);
         for (int i = 0; i < t.n_variants && !rc; i += r->points) rc = choose(r, &s, i, of[i], e);
         sweep_release(&s);

@@ -10,7 +10,7 @@
  *
  * Each variant is trained at each point with the first seed on the first feature subset, as sweeps of their own in
  * <dir>/tuning/, and the point whose kept epoch has the best monitored validation metric is taken. Students come after their
- * teachers, and learn from tuned ones.
+ * teachers, and learn from tuned ones. The sweep, and later rounds, take over what earlier rounds trained.
  */
 #ifndef PRERANK_BENCH_TUNE_H
 #define PRERANK_BENCH_TUNE_H
@@ -18,6 +18,8 @@
 #include "bench/run/sweep.h"
 
 void tune_read(struct experiment *x, struct problems *p);
+/* What the rounds trained need not be trained again by the experiment's own sweep. */
+int tune_offer(const struct experiment *x, struct sweep *s, struct err *e);
 /* *chosen: {"<id>": {"learning_rate": "0.001", ...}, ...} for the manifest; a new reference, or NULL without `tune:`.
  * ERR_INTERRUPTED after Ctrl-C: what was trained is kept. */
 int tune_run(struct experiment *x, const struct dataset *ds, const char *dir, bool resume, struct pool *pool,

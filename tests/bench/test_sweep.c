@@ -133,6 +133,31 @@ Test(sweep, a_killed_run_resumes_to_the_same_files) {
     cr_expect_str_eq(effect("out"), before, "nothing is left to do, so not even the times change");
 }
 
+/* dat has parameters of training alone; `twin` has another name, `seeded` another option. */
+Test(sweep, two_ids_with_equal_options_are_trained_once) {
+    static const char rest[] = "variants:\n  - dat: {hidden: [8]}\n  - dat: {id: twin, hidden: [8]}\n"
+                               "  - dat: {id: other, hidden: [9]}\n"
+                               "seeds: [1, 2]\ntrain: {epochs: 2, batch: 64}\nmeasure: {candidates: []}\n";
+    scratch_write(&s, "x.yaml", small_experiment(&s, 1500, rest));
+    assert_runs(prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir));
+    const char *effect = scratch_read(&s, "out/effect.csv");
+    for (int seed = 1; seed <= 2; seed++) {
+        char dat[40], twin[40], other[40], command[400];
+        snprintf(dat, sizeof dat, "variant=dat,seed=%d,split=test", seed);
+        snprintf(twin, sizeof twin, "variant=twin,seed=%d,split=test", seed);
+        snprintf(other, sizeof other, "variant=other,seed=%d,split=test", seed);
+        cr_expect_str_eq(cell(&s, effect, twin, "auc"), cell(&s, effect, dat, "auc"));
+        cr_expect_str_eq(cell(&s, effect, twin, "train_seconds"), cell(&s, effect, dat, "train_seconds"));
+        cr_expect_str_neq(cell(&s, effect, other, "train_seconds"), cell(&s, effect, dat, "train_seconds"));
+        snprintf(command, sizeof command,
+                 "cd %s/out && cmp models/dat.all.%d.safetensors models/twin.all.%d.safetensors && "
+                 "cmp predictions/dat.all.%d.csv predictions/twin.all.%d.csv",
+                 s.dir, seed, seed, seed, seed);
+        cr_expect_eq(system(command), 0);
+    }
+    cr_expect(strstr(scratch_read(&s, "out/models/twin.all.1.json"), "\"id\": \"twin\""));
+}
+
 Test(sweep, another_experiments_folder_is_refused) {
     write_plan(2000, "variants: [dssm]\ntrain: {epochs: 1}\nmeasure: {candidates: []}\n");
     assert_runs(prerank(&s, "run %s/x.yaml --out %s/out", s.dir, s.dir));

@@ -3,6 +3,7 @@
 #include "tests/bench/scratch.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct scratch s;
@@ -33,6 +34,21 @@ static const char *point(const char *table, const char *variant, const char *rat
     return cell(&s, table, key, column);
 }
 
+/* All that training leaves, and that is not a time, to the byte. */
+static void expect_same_curves_and_models(void) {
+    static const char *const id[] = {"dssm.all", "cold.all", "student.all"};
+    cr_expect_str_eq(without_columns(&s, scratch_read(&s, "tuned/curves.csv"), "seconds"),
+                     without_columns(&s, scratch_read(&s, "written/curves.csv"), "seconds"));
+    for (int i = 0; i < 3; i++) {
+        char command[512];
+        snprintf(command, sizeof command,
+                 "cd %s && for f in models/%s.1.safetensors models/%s.1.json predictions/%s.1.csv; do "
+                 "cmp tuned/$f written/$f || exit 1; done",
+                 s.dir, id[i], id[i], id[i]);
+        cr_expect_eq(system(command), 0, "%s", id[i]);
+    }
+}
+
 Test(tune, what_is_best_on_validation_rows_is_what_is_trained) {
     write_experiment("", "", "", "tune: {learning_rate: [1e-7, 0.01]}\n");
     run("tuned", "");
@@ -56,6 +72,65 @@ Test(tune, what_is_best_on_validation_rows_is_what_is_trained) {
     static const char times[] = "train_seconds,examples_per_second";
     cr_expect_str_eq(without_columns(&s, scratch_read(&s, "tuned/effect.csv"), times),
                      without_columns(&s, scratch_read(&s, "written/effect.csv"), times));
+    expect_same_curves_and_models();
+}
+
+/* Seconds of training are never the same twice. */
+static const char *seconds(const char *table, const char *key) {
+    return cell(&s, scratch_read(&s, table), key, "train_seconds");
+}
+
+static void expect_taken_over(void) {
+    static const char *const id[] = {"dssm", "cold", "student"};
+    for (int i = 0; i < 3; i++) {
+        char key[64], point_key[64], table[32];
+        snprintf(key, sizeof key, "variant=%s,seed=1", id[i]);
+        snprintf(point_key, sizeof point_key, "variant=%s~1", id[i]);
+        snprintf(table, sizeof table, "out/tuning/%d/effect.csv", i == 2 ? 2 : 1);
+        cr_expect_str_eq(seconds("out/effect.csv", key), seconds(table, point_key), "%s", id[i]);
+    }
+    cr_expect_str_eq(seconds("out/tuning/2/effect.csv", "variant=cold"),
+                     seconds("out/tuning/1/effect.csv", "variant=cold~1"), "the student's teacher");
+    char command[256];
+    snprintf(command, sizeof command,
+             "cd %s/out/tuning/2/models && grep -qaF '\"features\":\"all-fields\"' "
+             "cold.all-fields.1.safetensors && "
+             "grep -qF '\"features\": \"all-fields\"' cold.all-fields.1.json",
+             s.dir);
+    cr_expect_eq(system(command), 0, "it has its own name in every file");
+}
+
+Test(tune, nothing_is_trained_twice_also_when_resumed) {
+    static const char *const lost[] = {"runs/cold.all.1.json", "models/student.all.1.safetensors",
+                                       "tuning/2/runs/cold.all-fields.1.json"};
+    write_experiment("", "", "", "tune: {learning_rate: [1e-7, 0.01]}\n");
+    run("out", "");
+    expect_taken_over();
+    const char *effect = scratch_read(&s, "out/effect.csv");
+    for (int i = 0; i < 3; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/out/%s", s.dir, lost[i]);
+        cr_assert_eq(remove(path), 0, "%s", path);
+    }
+    run("out", "--resume");
+    expect_taken_over();
+    cr_expect_str_eq(scratch_read(&s, "out/effect.csv"), effect);
+}
+
+/* A teacher that is not in the list is on all fields, the points are on the first subset. */
+Test(tune, a_teacher_on_more_fields_than_the_points_is_trained_once) {
+    scratch_write(&s, "x.yaml",
+                  small_experiment(&s, 3000,
+                                   "variants:\n  - dssm: {hidden: [8], distill: mlp}\n"
+                                   "  - dssm: {id: other, hidden: [4], distill: mlp}\n"
+                                   "features: {some: [user, item], all: \"*\"}\n"
+                                   "train: {batch: 64, epochs: 1}\nmeasure: {candidates: []}\n"
+                                   "tune: {learning_rate: [1e-7, 0.01]}\n"));
+    run("out", "");
+    const char *effect = scratch_read(&s, "out/effect.csv"), *note = cell(&s, effect, "variant=mlp", "note");
+    cr_expect_str_eq(seconds("out/effect.csv", "variant=mlp"),
+                     seconds("out/tuning/2/effect.csv", "variant=mlp"));
+    cr_expect_str_eq(note, "teacher only");
 }
 
 Test(tune, resumed_it_trains_nothing_again_and_chooses_the_same) {
