@@ -4,10 +4,14 @@
 #include <math.h>
 #include <string.h>
 
+enum { MANY = 13 }; /* a table with more columns needs to be denser on paper */
+
 void html_table_open(struct str *out, const struct html_column *column, size_t n, int sorted) {
-    str_add(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"table\"><table "
-                 "class=\"sortable\">\n"
-                 "<thead><tr>");
+    str_addf(out,
+             "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"table\"><table "
+             "class=\"sortable%s\">\n"
+             "<thead><tr>",
+             n > MANY ? " many" : "");
     for (size_t i = 0; i < n; i++) {
         const struct html_column *c = &column[i];
         str_addf(out, "<th scope=\"col\" class=\"%c\" aria-sort=\"%s\"", c->kind,
@@ -29,7 +33,7 @@ void html_table_open(struct str *out, const struct html_column *column, size_t n
 void html_table_close(struct str *out) { str_add(out, "</tbody></table></div>\n"); }
 
 void html_model(struct str *out, const char *variant, const char *features, int series) {
-    str_add(out, "<th scope=\"row\">");
+    str_add(out, series >= 0 ? "<th scope=\"row\"><span class=\"dotted\">" : "<th scope=\"row\"><span>");
     if (series >= 0) str_addf(out, "<i class=\"dot\" style=\"background:var(--c%d)\"></i>", series % 8 + 1);
     xml_text(out, variant);
     if (features) {
@@ -37,12 +41,12 @@ void html_model(struct str *out, const char *variant, const char *features, int 
         xml_text(out, features);
         str_add(out, "</small>");
     }
-    str_add(out, "</th>");
+    str_add(out, "</span></th>");
 }
 
 void html_text_cell(struct str *out, const char *text) {
-    str_add(out, "<td>");
-    xml_text(out, *text ? text : "–");
+    str_add(out, *text ? "<td>" : "<td class=\"none\">–");
+    xml_text(out, text);
     str_add(out, "</td>");
 }
 
@@ -95,6 +99,17 @@ void count_text(char out[32], double v) {
         str_count(out, (uint64_t)(v + 0.5));
     else
         snprintf(out, 32, "%.4g", v);
+}
+
+void html_range(struct str *out, double lo, double hi, bool sign) {
+    if (isnan(lo) || isnan(hi)) {
+        number_cell(out, (double)NAN, "");
+        return;
+    }
+    str_addf(out,
+             sign ? "<td class=\"n range\" data-v=\"%.9g\">%+.4f … %+.4f</td>"
+                  : "<td class=\"n range\" data-v=\"%.9g\">%.4f … %.4f</td>",
+             lo, lo, hi);
 }
 
 void html_count(struct str *out, double v) {

@@ -1,4 +1,4 @@
-/* html.h: the pieces that the tables of report.html are made of. All text is escaped; NaN is a dash.
+/* html.h: the pieces that the tables of report.html are made of. All text is escaped; NaN and no text are a dash.
  *
  *     html_table_open(&s, columns, n_columns, -1);
  *     str_add(&s, "<tr>");
@@ -28,6 +28,8 @@ void html_number(struct str *out, double v, const char *format);
 void html_stat(struct str *out, const struct effect_stat *s, int decimals); /* "0.7123 ±0.0021" */
 void html_time(struct str *out, double us);                                 /* "1.62 ms" */
 void html_time_range(struct str *out, double lo_us, double hi_us);
+void html_range(struct str *out, double lo, double hi,
+                bool sign);                 /* "0.7012 … 0.7141"; sign: "+0.0012 … +0.0141" */
 void html_count(struct str *out, double v); /* 1,234,567; 12.3 below 100 */
 void html_si(struct str *out, double v);    /* 1.23 M */
 void si_text(char out[32], double v);

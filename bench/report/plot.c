@@ -240,6 +240,59 @@ double text_width(const char *text, double size) {
     return em * size;
 }
 
+/* Bytes of the UTF-8 character at `text`. */
+static size_t character(const char *text) {
+    size_t n = 1;
+    while (((unsigned char)text[n] & 0xC0) == 0x80) n++;
+    return n;
+}
+
+/* Bytes of the first line of `text`: up to the last space that fits, unless that is early; else to the last hyphen or
+ * underscore; else as much of a long word as fits, but one character at least. */
+static size_t line_bytes(const char *text, double size, double max) {
+    size_t n = 0, space = 0, part = 0;
+    double width = 0, space_at = 0;
+    for (; text[n]; n += character(text + n)) {
+        width += size * glyph((unsigned char)text[n]);
+        if (n && width > max && text[n] != ' ') return space_at > max / 2 ? space : part ? part : n;
+        if (!strchr(" -_", text[n])) continue;
+        part = n + 1;
+        if (text[n] != ' ') continue;
+        space = part;
+        space_at = width;
+    }
+    return n;
+}
+
+int text_wrap(const char *text, double size, double max, char out[PLOT_TEXT_MAX]) {
+    size_t n = 0;
+    int lines = 1;
+    while (*text && n + 8 < PLOT_TEXT_MAX) {
+        size_t bytes = line_bytes(text, size, max), shown = bytes;
+        while (shown && text[bytes] && text[shown - 1] == ' ') shown--;
+        if (n + shown + 8 > PLOT_TEXT_MAX) break;
+        memcpy(out + n, text, shown);
+        n += shown;
+        text += bytes;
+        if (!*text) break;
+        out[n++] = '\n';
+        lines++;
+    }
+    out[n] = '\0';
+    return lines;
+}
+
+void panel_lines(const struct panel *p, double x, double y, struct pen pen, const char *lines) {
+    char line[PLOT_TEXT_MAX];
+    for (;; y += PLOT_LINE_PX) {
+        size_t n = strcspn(lines, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)n, lines);
+        panel_text(p, x, y, pen, line);
+        if (!lines[n]) return;
+        lines += n + 1;
+    }
+}
+
 void text_fit(const char *text, double size, double max, char *out, size_t cap) {
     size_t n = strlen(text);
     bool cut = n + 1 > cap || text_width(text, size) > max;

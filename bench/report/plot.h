@@ -13,8 +13,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PLOT_TEXT_PX 12.0
-#define PLOT_TICKS   24
+#define PLOT_TEXT_PX  12.0
+#define PLOT_LINE_PX  15.0 /* from one line of a text to the next */
+#define PLOT_TEXT_MAX 512  /* bytes of a wrapped text */
+#define PLOT_TICKS    24
 
 struct scale {
     double lo, hi;
@@ -78,6 +80,11 @@ const char *mark_gnuplot(enum plot_mark mark);
 const char *plot_colour(int series); /* c1..c8, again and again */
 enum plot_mark plot_mark_of(int i);
 double text_width(const char *text, double size); /* an upper estimate, in pixels */
+/* UTF-8 text with a line feed wherever a line would be wider than `max` pixels: after a space, a hyphen or an underscore,
+ * and inside a word only where it has none. Returns the number of lines. */
+int text_wrap(const char *text, double size, double max, char out[PLOT_TEXT_MAX]);
+/* A wrapped text; the middle of its first line at y. */
+void panel_lines(const struct panel *p, double x, double y, struct pen pen, const char *lines);
 /* UTF-8 text, cut to at most `max` pixels with an ellipsis. */
 void text_fit(const char *text, double size, double max, char *out, size_t cap);
 

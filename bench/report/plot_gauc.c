@@ -10,6 +10,7 @@ struct rows {
     const struct study *s;
     size_t n, all;
     const struct effect_group **group; /* highest GAUC first */
+    double y[ROWS_MAX], bottom;        /* where each row is, in the layout that is drawn */
 };
 
 static int by_gauc(const void *a, const void *b) {
@@ -39,7 +40,8 @@ static struct scale range(const struct rows *r) {
         range_add(&lo, &hi, g->mean);
         if (!isnan(g->lo)) half += (g->hi - g->lo) / 2;
     }
-    double room = fmax((hi - lo) / 2, 1.5 * half / (double)r->n), least = lo - room, most = hi + room;
+    double room = fmax((hi - lo) / 2, 1.5 * half / (double)r->n), least = fmax(lo - room, 0),
+           most = fmin(hi + room, 1);
     for (size_t i = 0; i < r->n; i++) {
         const struct effect_stat *g = &r->group[i]->metric[EFFECT_GAUC];
         if (isnan(g->lo)) continue;
@@ -49,9 +51,26 @@ static struct scale range(const struct rows *r) {
     return scale_around(lo, hi, false, 0.03);
 }
 
+static double name_room(const struct panel *p, int narrow) {
+    return narrow ? p->right - p->left - 100 : p->left - 16;
+}
+
+/* Wide, a name stands left of its row; narrow, above it. One that is too long for its room takes several lines. */
+static void place(struct rows *r, const struct panel *p, int narrow) {
+    char name[STUDY_LABEL_MAX], text[PLOT_TEXT_MAX];
+    double at = p->top + 3;
+    for (size_t i = 0; i < r->n; i++) {
+        study_group_label(r->s, r->group[i], name);
+        double h = PLOT_LINE_PX * text_wrap(name, PLOT_TEXT_PX, name_room(p, narrow), text);
+        r->y[i] = narrow ? at + h + 16 : at + fmax(h + 10, 25) / 2;
+        at += narrow ? h + 23 : fmax(h + 10, 25);
+    }
+    r->bottom = at + (narrow ? 8 : 3);
+}
+
 static void draw_seeds(const struct rows *r, const struct panel *p, size_t i) {
     const struct effect *f = &r->s->effect;
-    double y = panel_py(p, (double)i);
+    double y = r->y[i];
     if (r->group[i]->metric[EFFECT_GAUC].n < 2) return;
     for (size_t k = 0; k < f->runs; k++) {
         const struct effect_run *run = &f->run[k];
@@ -72,14 +91,15 @@ static void value_text(const struct effect_stat *g, char out[48]) {
 static void draw_row(const struct rows *r, const struct panel *p, struct layout *l, size_t i, int narrow) {
     const struct effect_group *g = r->group[i];
     const struct effect_stat *s = &g->metric[EFFECT_GAUC];
-    char name[STUDY_LABEL_MAX], text[STUDY_LABEL_MAX], value[48], tip[300];
-    double y = panel_py(p, (double)i), x = panel_px(p, s->mean), name_y = narrow ? y - 14 : y;
+    char name[STUDY_LABEL_MAX], text[PLOT_TEXT_MAX], value[48], tip[300];
+    double y = r->y[i], x = panel_px(p, s->mean);
     const char *colour = plot_colour(g->variant_index);
     study_group_label(r->s, g, name);
     value_text(s, value);
-    text_fit(name, PLOT_TEXT_PX, narrow ? 200 : p->left - 18, text, sizeof text);
-    panel_text(p, narrow ? p->left : p->left - 12, name_y, (struct pen){.align = narrow ? -1 : 1}, text);
-    panel_text(p, l->w - 8, name_y, (struct pen){.colour = "muted", .align = 1}, value);
+    double above = PLOT_LINE_PX * (text_wrap(name, PLOT_TEXT_PX, name_room(p, narrow), text) - 1);
+    double name_y = narrow ? y - 14 - above : y - above / 2;
+    panel_lines(p, narrow ? p->left : p->left - 12, name_y, (struct pen){.align = narrow ? -1 : 1}, text);
+    panel_text(p, l->w - 8, narrow ? name_y : y, (struct pen){.colour = "muted", .align = 1}, value);
     draw_seeds(r, p, i);
     double from = fmax(s->lo, p->x.lo), to = fmin(s->hi, p->x.hi);
     if (!isnan(s->lo)) panel_line(p, panel_px(p, from), y, panel_px(p, to), y, colour, 1.8);
@@ -98,25 +118,25 @@ static void draw_baseline(const struct rows *r, const struct panel *p) {
                (struct pen){.colour = "muted", .size = 11}, "two-tower");
 }
 
-static void draw(const struct rows *r, struct layout *l, int narrow) {
+static void draw(struct rows *r, struct layout *l, int narrow) {
     struct ticks x;
-    double row = narrow ? 38 : 25, widest = 60;
+    double widest = 60;
     char name[STUDY_LABEL_MAX];
     for (size_t i = 0; i < r->n; i++) {
         study_group_label(r->s, r->group[i], name);
         widest = fmax(widest, text_width(name, PLOT_TEXT_PX));
     }
     l->w = narrow ? 360 : 960;
-    l->h = row * (double)r->n + 80;
     struct panel p = {.out = &l->script,
                       .w = l->w,
-                      .h = l->h,
                       .left = narrow ? 14 : fmin(widest, 300) + 24,
                       .right = narrow ? 336 : l->w - 140,
                       .top = 34,
-                      .bottom = l->h - 40};
-    p.x = range(r);
-    p.y = (struct scale){(double)r->n - (narrow ? 0.6 : 0.5), narrow ? -0.9 : -0.6, false};
+                      .x = range(r),
+                      .y = {0, 1, false}};
+    place(r, &p, narrow);
+    p.bottom = r->bottom;
+    p.h = l->h = p.bottom + 40;
     ticks_number(&x, &p.x, narrow ? 5 : 8);
     panel_axes(&p, &x, NULL);
     draw_baseline(r, &p);

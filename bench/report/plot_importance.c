@@ -35,31 +35,51 @@ static const char *side_colour(const char *side) {
     return !strcmp(side, "user") ? "c1" : !strcmp(side, "item") ? "c3" : "c2";
 }
 
+/* Room of the names, and where each row is; a name that is too long for its room takes several lines. */
+struct rows {
+    double name, y[BARS_MAX], bottom;
+};
+
+static void place(const struct bars *b, double top, double most, struct rows *r) {
+    char text[PLOT_TEXT_MAX];
+    r->name = 40;
+    for (int i = 0; i < b->n; i++) r->name = fmin(fmax(r->name, text_width(b->field[i], PLOT_TEXT_PX)), most);
+    r->bottom = top;
+    for (int i = 0; i < b->n; i++) {
+        double h = 5 + PLOT_LINE_PX * text_wrap(b->field[i], PLOT_TEXT_PX, r->name, text);
+        r->y[i] = r->bottom + h / 2;
+        r->bottom += h;
+    }
+}
+
 static void draw(const struct bars *b, const struct selection_curve *c, struct layout *l, int narrow) {
-    double lo = 0, hi = 0, row = 20;
+    static const double top = 8, side = 34;
+    double lo = 0, hi = 0;
     struct ticks x;
+    struct rows r;
     for (int i = 0; i < b->n; i++) range_add(&lo, &hi, b->value[i]);
+    place(b, top, narrow ? 130 : 200, &r);
     l->w = narrow ? 360 : 460;
-    l->h = row * b->n + 62;
+    l->h = r.bottom + 54;
     struct panel p = {.out = &l->script,
                       .w = l->w,
                       .h = l->h,
-                      .left = 190,
+                      .left = r.name + 16 + side,
                       .right = l->w - 16,
-                      .top = 8,
-                      .bottom = l->h - 40};
+                      .top = top,
+                      .bottom = r.bottom + 6};
     p.x = (struct scale){lo, hi > lo ? hi : lo + 1, false};
     if (lo < 0) p.x.lo = lo - (hi - lo) * 0.02;
-    p.y = (struct scale){b->n - 0.5, -0.5, false};
-    ticks_number(&x, &p.x, 4);
+    p.y = (struct scale){0, 1, false};
+    ticks_number(&x, &p.x, narrow ? 3 : 4);
     panel_axes(&p, &x, NULL);
     panel_text(&p, p.right, l->h - 8, (struct pen){.colour = "muted", .align = 1}, "importance");
     for (int i = 0; i < b->n; i++) {
-        char text[128], tip[256];
-        double y = panel_py(&p, i);
-        text_fit(b->field[i], PLOT_TEXT_PX, 138, text, sizeof text);
-        panel_text(&p, 148, y, (struct pen){.align = 1}, text);
-        panel_text(&p, 156, y, (struct pen){.colour = "muted", .align = -1, .size = 10}, b->side[i]);
+        char text[PLOT_TEXT_MAX], tip[256];
+        double y = r.y[i];
+        int lines = text_wrap(b->field[i], PLOT_TEXT_PX, r.name, text);
+        panel_lines(&p, r.name + 8, y - PLOT_LINE_PX * (lines - 1) / 2, (struct pen){.align = 1}, text);
+        panel_text(&p, r.name + 16, y, (struct pen){.colour = "muted", .align = -1, .size = 10}, b->side[i]);
         panel_line(&p, panel_px(&p, 0), y, panel_px(&p, b->value[i]), y, side_colour(b->side[i]), 9);
         snprintf(tip, sizeof tip, "%.80s (%.10s) by %.40s: %.4g", b->field[i], b->side[i], c->selector,
                  b->value[i]);
@@ -73,7 +93,7 @@ int plot_importance(const struct selection *sel, const struct selection_curve *c
     char name[96], title[200];
     int rc = collect(sel, c, &b);
     if (rc <= 0) return rc;
-    snprintf(name, sizeof name, "selection-importance-%.30s-%.30s", c->variant, c->selector);
+    snprintf(name, sizeof name, "selection-importance-%.48s-%.24s", c->variant, c->selector);
     snprintf(title, sizeof title, "Importance of fields: %.60s by %.40s", c->variant, c->selector);
     picture_name(p, name, title);
     str_add(&p->text, "The most important first:");

@@ -9,12 +9,11 @@
 struct line { /* a model; rows of latency.csv with its texts */
     const struct tradeoff_point *point;
     size_t n;
-    double last_x, last_us; /* its right end */
-    double label_y;
+    double last_x, last_us;  /* its right end */
+    double label_y, label_h; /* middle of its name; room that the name takes */
 };
 struct lines {
     const struct study *s;
-    double candidates;
     size_t n;
     struct line *line;
     int column[6];
@@ -45,7 +44,7 @@ static void find_columns(struct lines *l) {
 }
 
 static int collect(const struct study *s, double candidates, struct lines *l) {
-    *l = (struct lines){.s = s, .candidates = candidates};
+    *l = (struct lines){.s = s};
     l->line = mem_calloc(s->tradeoff.n + 1, sizeof *l->line);
     if (!l->line) return -1;
     find_columns(l);
@@ -71,41 +70,44 @@ static int by_end(const void *a, const void *b) {
     return (p->last_us < q->last_us) - (p->last_us > q->last_us); /* slowest first: it is on top */
 }
 
+/* Least distance of the middles of name i and the one above it. */
+static double apart(const struct lines *l, size_t i) {
+    return (l->line[i - 1].label_h + l->line[i].label_h) / 2;
+}
+
 /* Moves the labels apart: first each under the one above, then those that fell out of the bottom back up. */
-static void spread(struct lines *l, const struct panel *p, double gap) {
-    double y = p->top + 4;
-    for (size_t i = 0; i < l->n; i++) {
-        l->line[i].label_y = fmax(panel_py(p, l->line[i].last_us), y);
-        y = l->line[i].label_y + gap;
-    }
-    y = p->bottom - 2;
-    for (size_t i = l->n; i-- > 0 && l->line[i].label_y > y;) {
-        l->line[i].label_y = y;
-        y -= gap;
+static void spread(struct lines *l, const struct panel *p) {
+    struct line *k = l->line;
+    for (size_t i = 0; i < l->n; i++)
+        k[i].label_y = fmax(panel_py(p, k[i].last_us),
+                            i ? k[i - 1].label_y + apart(l, i) : p->top - 4 + k[i].label_h / 2);
+    for (size_t i = l->n; i-- > 0;) {
+        double y = i + 1 < l->n ? k[i + 1].label_y - apart(l, i + 1) : p->bottom + 6 - k[i].label_h / 2;
+        if (k[i].label_y <= y) break;
+        k[i].label_y = y;
     }
     /* what was pushed down by a crowd shares the way: centre each run of touching labels on its curves */
     for (size_t i = 0; i < l->n;) {
         size_t j = i;
         double want = 0;
-        while (j < l->n && (j == i || l->line[j].label_y - l->line[j - 1].label_y <= gap * 1.001)) {
-            want += panel_py(p, l->line[j].last_us) - l->line[j].label_y;
+        while (j < l->n && (j == i || k[j].label_y - k[j - 1].label_y <= apart(l, j) * 1.001)) {
+            want += panel_py(p, k[j].last_us) - k[j].label_y;
             j++;
         }
-        double shift = want / (double)(j - i),
-               room = i ? l->line[i - 1].label_y + gap - l->line[i].label_y : p->top + 4 - l->line[i].label_y;
-        if (shift < room) shift = room;
-        for (size_t k = i; shift < 0 && k < j; k++) l->line[k].label_y += shift;
-        i = j;
+        double first = i ? k[i - 1].label_y + apart(l, i) : p->top - 4 + k[i].label_h / 2;
+        double shift = fmax(want / (double)(j - i), first - k[i].label_y);
+        for (; i < j; i++) k[i].label_y += fmin(shift, 0);
     }
 }
 
 static void set_scales(const struct lines *l, struct panel *p) {
     double lo = INFINITY, hi = -INFINITY, x = 1;
-    for (size_t r = 0; r < l->s->latency.rows; r++) {
-        if (!usable(l, r) || l->s->candidates_of[r] != l->candidates) continue;
-        range_add(&lo, &hi, l->s->rt_us[r]);
-        x = fmax(x, nines(l->s->percentile[r]));
-    }
+    for (size_t i = 0; i < l->n; i++)
+        for (size_t r = 0; r < l->s->latency.rows; r++) {
+            if (!usable(l, r) || !belongs(l, r, l->line[i].point)) continue;
+            range_add(&lo, &hi, l->s->rt_us[r]);
+            x = fmax(x, nines(l->s->percentile[r]));
+        }
     p->y = scale_around(lo, hi, true, 0.04);
     p->x = (struct scale){0, x, false};
 }
@@ -127,20 +129,20 @@ static void add_data(const struct lines *l, const struct panel *p, size_t i) {
     str_add(p->out, "EOD\n");
 }
 
-static void draw_names(const struct lines *l, const struct panel *p, struct layout *out, double gap) {
-    char name[STUDY_LABEL_MAX], text[STUDY_LABEL_MAX], p50[24], p99[24], tip[300];
-    double size = gap < 13 ? 11 : PLOT_TEXT_PX;
+static void draw_names(const struct lines *l, const struct panel *p, struct layout *out, double size) {
+    char name[STUDY_LABEL_MAX], text[PLOT_TEXT_MAX], p50[24], p99[24], tip[300];
     for (size_t i = 0; i < l->n; i++) {
         const struct line *k = &l->line[i];
         const struct tradeoff_point *q = k->point;
         const char *colour = plot_colour(q->group ? q->group->variant_index : 0);
         double x = panel_px(p, k->last_x), y = panel_py(p, k->last_us);
         study_label(l->s, q, ~0u, name);
-        text_fit(name, size, out->w - p->right - 20, text, sizeof text);
+        int lines = text_wrap(name, size, out->w - p->right - 20, text);
         /* a curve that ends early (too few samples for its tail) must not seem to go on */
         bool whole = k->last_x >= p->x.hi - 1e-9;
         panel_line(p, x + (whole ? 2 : 4), y, p->right + 12, k->label_y, whole ? colour : "faint", 0.7);
-        panel_text(p, p->right + 16, k->label_y, (struct pen){.align = -1, .size = size}, text);
+        panel_lines(p, p->right + 16, k->label_y - PLOT_LINE_PX * (lines - 1) / 2,
+                    (struct pen){.align = -1, .size = size}, text);
         plot_microseconds(p50, q->p50_us);
         plot_microseconds(p99, q->p99_us);
         snprintf(tip, sizeof tip, "%s: p50 %s%s%s", name, p50, isnan(q->p99_us) ? "" : ", p99 ",
@@ -152,17 +154,25 @@ static void draw_names(const struct lines *l, const struct panel *p, struct layo
 static void draw(struct lines *l, struct layout *out, int narrow) {
     struct ticks x, y;
     char name[STUDY_LABEL_MAX];
-    double gap = narrow ? 12.5 : 15, widest = 40;
+    double size = narrow ? 11 : PLOT_TEXT_PX, widest = 40, names = 0;
     for (size_t i = 0; i < l->n; i++) {
         study_label(l->s, l->line[i].point, ~0u, name);
-        widest = fmax(widest, text_width(name, narrow ? 11 : PLOT_TEXT_PX));
+        widest = fmax(widest, text_width(name, size));
+    }
+    widest = fmin(widest, narrow ? 120 : 260);
+    for (size_t i = 0; i < l->n; i++) {
+        char text[PLOT_TEXT_MAX];
+        study_label(l->s, l->line[i].point, ~0u, name);
+        int lines = text_wrap(name, size, widest + 2, text);
+        l->line[i].label_h = PLOT_LINE_PX * (lines - 1) + (lines > 1 ? 18 : narrow ? 12.5 : PLOT_LINE_PX);
+        names += l->line[i].label_h;
     }
     out->w = narrow ? 360 : 960;
-    out->h = fmax(narrow ? 340 : 420, gap * (double)l->n + 90);
+    out->h = fmax(narrow ? 340 : 420, names + 90);
     struct panel p = {.out = &out->script,
                       .w = out->w,
                       .h = out->h,
-                      .right = out->w - fmin(widest, narrow ? 120 : 260) - 22,
+                      .right = out->w - widest - 22,
                       .top = 30,
                       .bottom = out->h - 46};
     set_scales(l, &p);
@@ -173,9 +183,9 @@ static void draw(struct lines *l, struct layout *out, int narrow) {
     panel_text(&p, 4, 12, (struct pen){.colour = "muted", .align = -1}, "response time, log scale");
     panel_text(&p, p.right, out->h - 8, (struct pen){.colour = "muted", .align = 1},
                "share of requests at or below");
-    spread(l, &p, gap);
+    spread(l, &p);
     for (size_t i = 0; i < l->n; i++) add_data(l, &p, i);
-    draw_names(l, &p, out, gap);
+    draw_names(l, &p, out, size);
     for (size_t i = 0; i < l->n; i++) {
         static const char *const dash[] = {"solid", "(5,3)", "(2,2)", "(8,3,2,3)"};
         const struct effect_group *g = l->line[i].point->group;

@@ -46,7 +46,8 @@ static void set_scales(const struct curve *c, struct panel *p) {
         range_add(&y0, &y1, q->gauc.mean);
         if (!isnan(q->gauc.lo)) half += (q->gauc.hi - q->gauc.lo) / 2;
     }
-    double room = fmax((y1 - y0) / 2, 1.5 * half / (double)c->n), lo = y0 - room, hi = y1 + room;
+    double room = fmax((y1 - y0) / 2, 1.5 * half / (double)c->n), lo = fmax(y0 - room, 0),
+           hi = fmin(y1 + room, 1);
     for (size_t i = 0; i < c->n; i++) {
         const struct tradeoff_point *q = c->point[i];
         if (isnan(q->gauc.lo)) continue;
@@ -151,19 +152,32 @@ static bool marks_suffice(const struct curve *c) { return c->s->effect.subsets <
 
 static unsigned named_by(const struct curve *c) { return marks_suffice(c) ? ~(unsigned)STUDY_FEATURES : ~0u; }
 
+/* Width of the longest line of a wrapped text. */
+static double widest(const char *lines, double size) {
+    char line[PLOT_TEXT_MAX];
+    double w = 0;
+    for (;;) {
+        size_t n = strcspn(lines, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)n, lines);
+        w = fmax(w, text_width(line, size));
+        if (!lines[n]) return w;
+        lines += n + 1;
+    }
+}
+
 static void draw_names(const struct curve *c, const struct panel *p, size_t n, struct label *label,
                        const struct box *soft, size_t n_soft) {
     static const double size = PLOT_TEXT_PX;
-    char name[STUDY_LABEL_MAX], text[STUDY_LABEL_MAX];
-    double widest = (p->right - p->left) * 0.45;
+    char name[STUDY_LABEL_MAX], text[PLOT_TEXT_MAX];
+    double most = fmin((p->right - p->left) * 0.45, 250);
     for (size_t i = 0; i < c->n; i++) {
         const struct tradeoff_point *q = c->point[i];
         study_label(c->s, q, named_by(c), name);
-        text_fit(name, size, widest, text, sizeof text);
+        int lines = text_wrap(name, size, most, text);
         label[i] = (struct label){.px = panel_px(p, q->p50_us),
                                   .py = panel_py(p, q->gauc.mean),
-                                  .w = i < n ? text_width(text, size) + 2 : 1,
-                                  .h = i < n ? size + 3 : 1,
+                                  .w = i < n ? widest(text, size) + 2 : 1,
+                                  .h = i < n ? PLOT_LINE_PX * lines : 1,
                                   .weight = -(double)i,
                                   .radius = q->chosen == 1 ? 10.5 : 6,
                                   .reach = q->pareto == 1 ? 54 : 27};
@@ -173,15 +187,15 @@ static void draw_names(const struct curve *c, const struct panel *p, size_t n, s
         const struct label *l = &label[i];
         if (!l->placed) continue;
         study_label(c->s, c->point[i], named_by(c), name);
-        text_fit(name, size, widest, text, sizeof text);
+        int lines = text_wrap(name, size, most, text);
         double x = fmin(fmax(l->px, l->at.x0), l->at.x1), y = fmin(fmax(l->py, l->at.y0 + 2), l->at.y1 - 2);
         if (l->leader) panel_line(p, l->px, l->py, x, y, "front", 0.7);
         /* anchored on the side of the point, so that a narrower font stays near it */
         int align = l->at.x0 >= l->px ? -1 : l->at.x1 <= l->px ? 1 : 0;
         double at = align < 0 ? l->at.x0 : align > 0 ? l->at.x1 : (l->at.x0 + l->at.x1) / 2;
         bool front = c->point[i]->pareto == 1;
-        panel_text(p, at, (l->at.y0 + l->at.y1) / 2,
-                   (struct pen){.colour = front ? "ink" : "muted", .align = align, .bold = front}, text);
+        panel_lines(p, at, (l->at.y0 + l->at.y1 - PLOT_LINE_PX * (lines - 1)) / 2,
+                    (struct pen){.colour = front ? "ink" : "muted", .align = align, .bold = front}, text);
     }
 }
 

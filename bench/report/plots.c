@@ -37,8 +37,12 @@ void plots_slug(const char *variant, int index, char out[64]) {
     if (!same) snprintf(out + n, 64 - n, ".%d", index + 1);
 }
 
+static const double LEGEND_GAP = 14, LEGEND_LINE_PX = 18;
+
+static double legend_key_width(const struct legend_item *item) { return item->kind >= LEGEND_LINE ? 24 : 14; }
+
 static double legend_width(const struct legend_item *item) {
-    return (item->kind >= LEGEND_LINE ? 24 : 14) + text_width(item->text, PLOT_TEXT_PX) + 14;
+    return legend_key_width(item) + text_width(item->text, PLOT_TEXT_PX) + LEGEND_GAP;
 }
 
 static void legend_key(const struct panel *p, const struct legend_item *item, double x, double y) {
@@ -63,18 +67,21 @@ int plot_legend(const struct panel *p, const struct legend_item *item, size_t n,
     double x = x0;
     int lines = n > 0;
     for (size_t i = 0; i < n; i++) {
-        double w = legend_width(&item[i]);
-        if (x > x0 && x + w - 14 > x1) {
+        char text[PLOT_TEXT_MAX];
+        double w = legend_width(&item[i]), key = legend_key_width(&item[i]);
+        if (x > x0 && x + w - LEGEND_GAP > x1) {
             x = x0;
-            y += 18;
+            y += LEGEND_LINE_PX;
             lines++;
         }
+        int more = text_wrap(item[i].text, PLOT_TEXT_PX, x1 - x0 - key, text) - 1;
         if (p) {
             legend_key(p, &item[i], x, y);
-            panel_text(p, x + (item[i].kind >= LEGEND_LINE ? 24 : 14), y,
-                       (struct pen){.colour = "muted", .align = -1}, item[i].text);
+            panel_lines(p, x + key, y, (struct pen){.colour = "muted", .align = -1}, text);
         }
-        x += w;
+        x = more ? x1 : x + w; /* nothing stands beside an item of several lines */
+        y += LEGEND_LINE_PX * more;
+        lines += more;
     }
     return lines;
 }

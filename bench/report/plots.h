@@ -60,7 +60,7 @@ struct legend_item {
 };
 enum { LEGEND_LINE = 100, LEGEND_DASH, LEGEND_BAND, LEGEND_CHOSEN };
 /* Writes the items from left to right between x0 and x1, in lines 18 apart, the first at y; returns the
- * number of lines. p == NULL only counts. */
+ * number of lines. One that is too long for a line takes several. p == NULL only counts. */
 int plot_legend(const struct panel *p, const struct legend_item *item, size_t n, double x0, double x1,
                 double y);
 

@@ -7,20 +7,13 @@
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-static void range_cell(double lo, double hi, struct str *out) {
-    if (isnan(lo) || isnan(hi))
-        str_add(out, "<td class=\"none\">–</td>");
-    else
-        str_addf(out, "<td class=\"n\" data-v=\"%.9g\">%+.4f … %+.4f</td>", lo, lo, hi);
-}
-
 static void row(const struct study *s, const struct difference *d, struct str *out) {
     str_add(out, "<tr>");
     html_model(out, d->group->variant, s->effect.subsets > 1 ? d->group->features : NULL,
                d->group->variant_index);
     html_number(out, d->value, "%+.4f");
-    range_cell(d->lo, d->hi, out);
-    range_cell(d->seeds_lo, d->seeds_hi, out);
+    html_range(out, d->lo, d->hi, true);
+    html_range(out, d->seeds_lo, d->seeds_hi, true);
     html_number(out, d->p_holm, "%.3f");
     html_text_cell(out, difference_verdict(d));
     html_number(out, (double)d->seeds, "%.0f");
@@ -31,8 +24,8 @@ static void page_part(const struct study *s, const struct differences *d, struct
     static const struct html_column column[] = {
         {"Model", "variant and feature subset", 't'},
         {"ΔGAUC", "test split; a user's AUC is the mean over the seeds", 'h'},
-        {"over users", "95 % interval: bootstrap over users, paired", 'm'},
-        {"over seeds", "95 % interval: Student's t of the runs with the same seed", 'm'},
+        {"over users", "95 % interval: bootstrap over users, paired", 'h'},
+        {"over seeds", "95 % interval: Student's t of the runs with the same seed", 'h'},
         {"p", "over users, corrected for the number of models (Holm)", 'l'},
         {"Verdict", "better or worse: p below 0.05, and 0 outside the interval over seeds", 't'},
         {"Seeds", "that both models have", 'h'}};

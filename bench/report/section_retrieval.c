@@ -37,12 +37,6 @@ static void number_over_seeds(struct str *out, double mean, double lo, double hi
     html_stat(out, &stat, decimals);
 }
 
-static void range_cell(struct str *out, double lo, double hi) {
-    char text[64] = "–";
-    if (!isnan(lo)) snprintf(text, sizeof text, "%.4f … %.4f", lo, hi);
-    html_text_cell(out, text);
-}
-
 static void table(const struct study *s, const struct retrieval *r, struct str *out) {
     static const struct html_column column[] = {
         {"Model", NULL, 't'},
@@ -51,9 +45,9 @@ static void table(const struct study *s, const struct retrieval *r, struct str *
         {"Top", "items that are returned", 'l'},
         {"Recall", "share of the exact result that the index finds", 'h'},
         {"HR", "share of users with a held-out click in their list", 'h'},
-        {"over users", "HR's interval over users", 't'},
+        {"over users", "HR's interval over users", 'h'},
         {"NDCG", "of the held-out clicks", 'h'},
-        {"over users", "NDCG's interval over users", 't'},
+        {"over users", "NDCG's interval over users", 'h'},
         {"Clicks found", "share of a user's held-out clicks in the list", 'h'},
         {"QPS", "requests per second of one client", 'h'},
         {"p50", NULL, 'l'},
@@ -65,7 +59,7 @@ static void table(const struct study *s, const struct retrieval *r, struct str *
     for (size_t i = 0; i < r->n; i++) {
         const struct retrieval_line *l = &r->line[i];
         size_t g = effect_find(&s->effect, l->variant, l->features);
-        char searched[96] = "–";
+        char searched[96] = "";
         if (*l->parameter) snprintf(searched, sizeof searched, "%.60s %.0f", l->parameter, l->value);
         str_add(out, "<tr>");
         html_model(out, l->variant, s->effect.subsets > 1 ? l->features : NULL,
@@ -75,9 +69,9 @@ static void table(const struct study *s, const struct retrieval *r, struct str *
         html_number(out, l->topk, "%.0f");
         number_over_seeds(out, l->recall, l->recall_seeds_lo, l->recall_seeds_hi, 4);
         number_over_seeds(out, l->hr, l->hr_seeds_lo, l->hr_seeds_hi, 4);
-        range_cell(out, l->hr_lo, l->hr_hi);
+        html_range(out, l->hr_lo, l->hr_hi, false);
         number_over_seeds(out, l->ndcg, l->ndcg_seeds_lo, l->ndcg_seeds_hi, 4);
-        range_cell(out, l->ndcg_lo, l->ndcg_hi);
+        html_range(out, l->ndcg_lo, l->ndcg_hi, false);
         html_number(out, l->click_recall, "%.4f");
         number_over_seeds(out, l->qps, l->qps_seeds_lo, l->qps_seeds_hi, 0);
         html_time(out, l->p50_us);

@@ -163,7 +163,7 @@ void study_label(const struct study *s, const struct tradeoff_point *p, unsigned
     int n = snprintf(out, STUDY_LABEL_MAX, "%.60s", p->variant);
     for (unsigned i = 0; i < sizeof part / sizeof *part; i++) {
         if (!(s->varies & what & (1u << i)) || !*part[i] || n >= STUDY_LABEL_MAX - 1) continue;
-        n += snprintf(out + n, (size_t)(STUDY_LABEL_MAX - n), " · %.40s", part[i]);
+        n += snprintf(out + n, (size_t)(STUDY_LABEL_MAX - n), " · %.60s", part[i]);
     }
 }
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Opens report.html in headless Chromium, light and dark, wide, narrow and as on paper: no message on the console, nothing
-# wider than the window or the sheet, nothing that moves after the page has come, every picture there and every name inside
-# its picture, sorting works and says so to a screen reader. tests/bench/test_files.c runs it.
+# wider than the window or the sheet, nothing that moves after the page has come, every picture there, every name inside its
+# picture and none over another, no text that is cut; every column of every table sorts, and says so to a screen reader.
+# tests/bench/test_files.c runs it, on the page of tests/bench/page.yaml, which has every section.
 #
 #     tests/bench/report_browser.sh [report.html]       without one: made from tests/fixtures/tradeoff by build/prerank
 #
@@ -29,38 +30,94 @@ cat > "$work/check.html" <<'EOF'
 let moved = 0; // before the tables are sorted, which moves rows
 new PerformanceObserver(list => { for (const x of list.getEntries()) moved += x.value; })
   .observe({type: 'layout-shift', buffered: true});
+const wrong = [];
+const say = (what, good) => { if (!good) wrong.push(what); };
+const name = e => e.textContent.trim().replace(/\s+/g, ' ').slice(0, 60);
+const root = document.documentElement;
+
+// Text of the page: all of it to be seen, none of it over its box.
+function whole_text() {
+  for (const e of document.querySelectorAll('h1,h2,h3,p,th,td,dt,dd,li,figcaption,summary,button')) {
+    const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+    if (!box.width || style.display === 'inline' || style.display === 'contents') continue;
+    if (e.scrollWidth > e.clientWidth + 1 || (style.overflowY !== 'visible' && e.scrollHeight > e.clientHeight + 1))
+      wrong.push('text leaves its ' + e.tagName + ': ' + name(e) + ' ' + e.scrollWidth + ' > ' + e.clientWidth);
+    say('an ellipsis: ' + name(e), style.textOverflow === 'clip' && !/\S…(\s|$)/.test(e.textContent));
+  }
+}
+
+// Text of the pictures: inside, legible, not cut and not over another. Letters take about two thirds of a line's box.
+function pictures(shown) {
+  for (const svg of shown) {
+    const p = svg.getBoundingClientRect(), seen = [];
+    for (const text of svg.querySelectorAll('text')) {
+      const t = text.getBoundingClientRect(), what = text.textContent.trim();
+      if (!what) continue;
+      if (t.left < p.left - 2 || t.right > p.right + 2 || t.top < p.top - 2 || t.bottom > p.bottom + 2)
+        wrong.push('text leaves its picture: ' + what);
+      if (t.height < 8.9) wrong.push('text is too small: ' + what + ' ' + t.height);
+      say('text is cut: ' + what, !what.includes('…'));
+      const at = {what, x0: t.left, x1: t.right, y0: t.top + t.height / 6, y1: t.bottom - t.height / 6};
+      for (const o of seen)
+        say('text over text: ' + at.what + ' / ' + o.what,
+            at.x0 > o.x1 - 1 || o.x0 > at.x1 - 1 || at.y0 > o.y1 - 1 || o.y0 > at.y1 - 1);
+      seen.push(at);
+    }
+    say('a picture without text: ' + svg.querySelector('title').textContent, seen.length > 0);
+  }
+}
+
+// Every column of every table, up and down: by number where cells have one, else by text; empty cells stay at the end.
+function sorts(table) {
+  const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
+  const where = name(table.closest('section').querySelector('h2'));
+  const rows = () => [...body.rows].map(r => r.textContent);
+  const before = rows().sort().join('\n');
+  const value = c => 'v' in c.dataset ? Number(c.dataset.v) : c.textContent.trim().toLowerCase();
+  const collator = new Intl.Collator(undefined, {numeric: true});
+  say(where + ': a table without rows', body.rows.length > 0);
+  for (const head of heads) {
+    const what = where + ', ' + name(head) + ': ', ways = new Set();
+    for (const want of [null, null]) {
+      head.querySelector('button').click();
+      const way = head.getAttribute('aria-sort');
+      ways.add(way);
+      const cells = [...body.rows].map(r => r.cells[head.cellIndex]);
+      if (cells.some(c => !c)) {
+        wrong.push(what + 'rows without a cell');
+        break;
+      }
+      const full = cells.filter(c => !c.classList.contains('none')), v = full.map(value);
+      say(what + 'an empty cell before a full one', full.every((c, i) => c === cells[i]));
+      say(what + 'numbers and texts', new Set(v.map(x => typeof x)).size <= 1);
+      say(what + 'not a number', !v.some(x => typeof x === 'number' && isNaN(x)));
+      const order = (a, b) => typeof a === 'number' ? a - b : collator.compare(a, b);
+      say(what + 'not sorted', v.every((x, i) => !i || (way === 'descending' ? order(v[i - 1], x) >= 0 : order(v[i - 1], x) <= 0)));
+    }
+    say(what + 'sorts one way only', ways.has('ascending') && ways.has('descending') && ways.size === 2);
+    say(what + 'aria-sort on one column only',
+        table.querySelectorAll('th[aria-sort=ascending],th[aria-sort=descending]').length === 1);
+  }
+  say(where + ': rows got lost', before === rows().sort().join('\n'));
+}
+
 setTimeout(() => {
-  const wrong = [];
-  const say = (what, good) => { if (!good) wrong.push(what); };
   say('the layout moved: ' + moved, moved < 0.001);
-  const root = document.documentElement;
+  for (const fold of document.querySelectorAll('details')) fold.open = true;
   say('the page is wider than the window: ' + root.scrollWidth + ' > ' + innerWidth, root.scrollWidth <= innerWidth);
   const shown = [...document.querySelectorAll('svg.plot')].filter(p => p.getBoundingClientRect().width > 0);
   const all = document.querySelectorAll('figure').length;
-  say(shown.length + ' pictures shown of ' + all + ' figures', shown.length === all);
-  for (const text of shown.flatMap(p => [...p.querySelectorAll('text')])) {
-    const t = text.getBoundingClientRect(), p = text.closest('svg').getBoundingClientRect();
-    if (t.left < p.left - 2 || t.right > p.right + 2) wrong.push('text leaves its picture: ' + text.textContent);
-    if (t.height < 8.9 && text.textContent.trim()) wrong.push('text is too small: ' + text.textContent + ' ' + t.height);
-  }
-  for (const table of document.querySelectorAll('table.sortable')) {
-    const head = table.tHead.rows[0].cells[table.tHead.rows[0].cells.length > 3 ? 2 : 0];
-    const before = [...table.tBodies[0].rows].length;
-    for (const want of [null, null]) {
-      head.querySelector('button').click();
-      say('aria-sort', ['ascending', 'descending'].includes(head.getAttribute('aria-sort')));
-      const cells = [...table.tBodies[0].rows].map(r => r.cells[head.cellIndex]).filter(c => c && 'v' in c.dataset);
-      const v = cells.map(c => Number(c.dataset.v));
-      const down = head.getAttribute('aria-sort') === 'descending';
-      say('not sorted: ' + head.textContent, v.every((x, i) => !i || (down ? v[i - 1] >= x : v[i - 1] <= x)));
-    }
-    say('rows got lost', before === table.tBodies[0].rows.length);
-    say('aria-sort on one column only', table.querySelectorAll('th[aria-sort=ascending],th[aria-sort=descending]').length === 1);
-  }
-  say('a reference to the network', !document.querySelector('[src^=http],link[href^=http],image[href]'));
+  say(shown.length + ' pictures shown of ' + all + ' figures', all > 0 && shown.length === all);
+  pictures(shown);
+  whole_text();
   if (location.hash === '#print') // on paper nothing scrolls
     for (const box of document.querySelectorAll('.scroll'))
-      say('a table is wider than the sheet: ' + box.scrollWidth + ' > ' + root.clientWidth, box.scrollWidth <= root.clientWidth + 1);
+      say('a table is wider than the sheet: ' + name(box.closest('section').querySelector('h2')) + ' ' + box.scrollWidth + ' > ' +
+          root.clientWidth, box.scrollWidth <= root.clientWidth + 1);
+  const tables = [...document.querySelectorAll('table.sortable')];
+  say('there is no table', tables.length > 0);
+  tables.forEach(sorts);
+  say('a reference to the network', !document.querySelector('[src^=http],link[href^=http],image[href]'));
   parent.postMessage(wrong.length ? 'WRONG ' + [...new Set(wrong)].join(' | ') : 'ALL GOOD', '*');
 }, 500);
 </script>

@@ -23,22 +23,6 @@ static void run_small(void) {
     cr_assert_eq(r.status, 0, "%s", r.err);
 }
 
-static int python(const char *format);
-
-/* Three variants, whose lines must not differ by colour alone. */
-Test(files, series_of_a_report_can_be_told_apart_without_colours, .timeout = 120) {
-    scratch_write(&s, "three.yaml",
-                  small_experiment(&s, 3000,
-                                   "variants: [dssm: {dim: 4, hidden: [8]}, mlp: {dim: 4, hidden: [8]}, "
-                                   "cold: {dim: 4, hidden: [8]}]\ntrain: {epochs: 1}\n"
-                                   "measure: {candidates: [30], requests: 50, min_seconds: 0, ladder: true}\n"
-                                   "select: {rank_by: [single, random], top_k: [1, 2], variant: [cold]}\n"
-                                   "retrieval: {index: [Flat, \"IVF4,Flat\"]}\n"));
-    struct ran r = prerank(&s, "run %s/three.yaml --out %s/out --quiet", s.dir, s.dir);
-    cr_assert_eq(r.status, 0, "%s", r.err);
-    cr_expect_eq(python("/usr/bin/python3 tests/bench/check_report.py %s/out"), 0);
-}
-
 static int python(const char *format) {
     char command[1024];
     snprintf(command, sizeof command, format, s.dir, s.dir);
@@ -127,15 +111,13 @@ Test(files, every_column_is_documented) {
     mem_free(docs);
 }
 
-Test(files, the_page_in_a_browser) {
+/* Opens a page; the last line of the check says how many looks passed, or why there is no browser. */
+static void expect_sound_page(const char *page) {
 #ifdef __SANITIZE_ADDRESS__
     cr_skip_test("skipped: the browser has no sanitizer, and the page is the one that `make test` looks at");
 #endif
-    results_fixture(&s);
-    struct ran r = prerank(&s, "report %s", s.dir);
-    cr_assert_eq(r.status, 0, "%s", r.err);
-    char command[512], line[512], last[512] = "";
-    snprintf(command, sizeof command, "tests/bench/report_browser.sh %s/report.html 2>&1", s.dir);
+    char command[512], line[4096], last[4096] = "";
+    snprintf(command, sizeof command, "tests/bench/report_browser.sh %s/%s 2>&1", s.dir, page);
     FILE *p = popen(command, "r");
     cr_assert(p);
     while (fgets(line, sizeof line, p)) {
@@ -145,4 +127,22 @@ Test(files, the_page_in_a_browser) {
     int status = pclose(p);
     if (!strncmp(last, "skipped", 7)) cr_skip_test("%s", last);
     cr_expect_eq(status, 0, "%s", last);
+}
+
+Test(files, the_page_in_a_browser) {
+    results_fixture(&s);
+    struct ran r = prerank(&s, "report %s", s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    expect_sound_page("report.html");
+}
+
+/* Everything that a run can write, with names as long as they may be. */
+Test(files, every_file_picture_and_column_is_documented_and_the_whole_page_is_sound_in_a_browser,
+     .timeout = 300) {
+    struct ran r =
+        prerank(&s, "run tests/bench/page.yaml --out %s/out --set data_dir=%s/data --quiet", s.dir, s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    cr_expect_eq(python("/usr/bin/python3 tests/bench/check_documented.py %s/out"), 0);
+    cr_expect_eq(python("/usr/bin/python3 tests/bench/check_report.py %s/out"), 0, "series look alike");
+    expect_sound_page("out/report.html");
 }

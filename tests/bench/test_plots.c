@@ -162,6 +162,56 @@ Test(plots, long_names_are_cut_between_characters) {
         }
 }
 
+/* In any room: every character once and in its order, no line wider than the room (a single character aside), and no word
+ * apart that fits a line. */
+Test(plots, long_names_wrap_between_words_and_never_inside_a_character) {
+    const char *name = "größter Zwei-Türme-Ansatz mit_Über_Länge · aller-Felder";
+    for (double max = 1; max < 500; max += 3) {
+        char out[PLOT_TEXT_MAX], again[PLOT_TEXT_MAX] = "", *rest = out;
+        int lines = text_wrap(name, 12, max, out), seen = 0;
+        size_t at = 0, bad;
+        for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n"), seen++) {
+            cr_assert(str_utf8_valid(line, strlen(line), &bad), "%s", line);
+            cr_assert(text_width(line, 12) <= max || strlen(line) <= 2, "%g: %s", max, line);
+            while (name[at] == ' ') again[at++] = ' ';
+            cr_assert(!strncmp(name + at, line, strlen(line)), "%g: %s", max, line);
+            bool inside = at && !strchr(" -_", name[at - 1]);
+            cr_assert(!inside || max < text_width("größter", 12), "%g: %s", max, line);
+            strcpy(again + at, line);
+            at += strlen(line);
+        }
+        cr_assert_str_eq(again, name);
+        cr_assert_eq(lines, seen);
+        cr_assert(lines == 1 || max < text_width(name, 12));
+    }
+    char out[PLOT_TEXT_MAX];
+    cr_expect_eq(text_wrap("", 12, 100, out), 1);
+    cr_expect_str_eq(out, "");
+}
+
+Test(plots, a_wrapped_name_prefers_spaces_to_hyphens) {
+    char out[PLOT_TEXT_MAX];
+    text_wrap("cold-and-long · single-4", 12, text_width("cold-and-long · single-", 12), out);
+    cr_expect_str_eq(out, "cold-and-long ·\nsingle-4");
+}
+
+/* Requests of other loads are in latency.csv, but no lines: they must not flatten the lines that are drawn. */
+Test(plots, the_scale_of_response_times_is_that_of_the_lines) {
+    char rows[1024] = "";
+    for (int p = 0; p <= 99; p += 33)
+        sprintf(rows + strlen(rows), "dssm,all,100,%d,%d,closed\ndssm,all,100,%d,9000,open\n", p, 100 + p, p);
+    results_minimal(&s, "dssm,all,1,test,0.7,,,ok\n", "dssm,all,100,120,190\n");
+    scratch_write(&s, "compute.csv",
+                  "variant,features,candidates,load,p50_us,p99_us\ndssm,all,100,closed,120,190\n");
+    char text[1200];
+    snprintf(text, sizeof text, "variant,features,candidates,percentile,rt_us,load\n%s", rows);
+    scratch_write(&s, "latency.csv", text);
+    draw();
+    const char *svg = scratch_read(&s, "plots/latency-100.svg");
+    EXPECT_HAS(svg, "150 µs");
+    EXPECT_LACKS(svg, " ms<");
+}
+
 /* ---- files ---- */
 Test(plots, every_picture_is_there_as_svg_and_png) {
     results_fixture(&s);
