@@ -27,14 +27,14 @@ static void rows_each(size_t dim, const float *x, const float *rows, size_t n, f
     for (size_t i = 0; i < n; i++) out[i] = vec_dot(dim, rows + i * dim, x);
 }
 
-KERNEL static size_t reach_each(const float *score, size_t n, const float *low, size_t first, uint8_t *row,
+KERNEL static size_t reach_each(const float *score, size_t n, const float *low, uint8_t *row,
                                 struct dots_ahead ahead) {
     size_t found = 0;
     for (size_t i = 0; i < n; i++, score += DOTS_PANEL) {
         if (i < ahead.n) ask_for(ahead.rows + i * ahead.dim, ahead.dim);
         int reaches = 0;
         for (size_t c = 0; c < DOTS_PANEL; c++) reaches |= !(score[c] < low[c]);
-        row[found] = (uint8_t)(first + i);
+        row[found] = (uint8_t)i;
         found += (size_t)reaches;
     }
     return found;
@@ -135,7 +135,7 @@ V4 static void rows_32(const float *x, const float *rows, size_t n, float *out) 
     groups(32, keep(x), (struct rows){rows, NULL, SIZE_MAX}, n, 0, out);
 }
 
-V4 static size_t reach_512(const float *score, size_t n, const float *low, size_t first, uint8_t *row,
+V4 static size_t reach_512(const float *score, size_t n, const float *low, uint8_t *row,
                            struct dots_ahead ahead) {
     __m512 low0 = _mm512_loadu_ps(low), low1 = _mm512_loadu_ps(low + LANES);
     size_t found = 0;
@@ -143,7 +143,7 @@ V4 static size_t reach_512(const float *score, size_t n, const float *low, size_
         if (i < ahead.n) ask_for(ahead.rows + i * ahead.dim, ahead.dim);
         __mmask16 a = _mm512_cmp_ps_mask(_mm512_loadu_ps(score), low0, _CMP_NLT_UQ);
         __mmask16 b = _mm512_cmp_ps_mask(_mm512_loadu_ps(score + LANES), low1, _CMP_NLT_UQ);
-        row[found] = (uint8_t)(first + i);
+        row[found] = (uint8_t)i;
         found += (a | b) != 0;
     }
     return found;
@@ -182,11 +182,11 @@ void dots_rows(size_t dim, const float *x, const float *rows, size_t n, enum isa
     rows_each(dim, x, rows, n, out);
 }
 
-size_t dots_reach(const float *score, size_t n, const float *low, enum isa isa, size_t first, uint8_t *row,
+size_t dots_reach(const float *score, size_t n, const float *low, enum isa isa, uint8_t *row,
                   struct dots_ahead ahead) {
     (void)isa;
 #if defined(__x86_64__)
-    if (isa >= ISA_AVX512) return reach_512(score, n, low, first, row, ahead);
+    if (isa >= ISA_AVX512) return reach_512(score, n, low, row, ahead);
 #endif
-    return reach_each(score, n, low, first, row, ahead);
+    return reach_each(score, n, low, row, ahead);
 }

@@ -26,9 +26,9 @@ struct dots_ahead { /* rows that will be wanted soon: one is asked of memory for
     size_t n, dim;
 };
 /* Which rows of score[n][DOTS_PANEL] have a number that is not below low[] of its column (NaN is not below): their
- * numbers, counted from `first` and below 256, in row[n], ascending; returns how many. */
+ * numbers in row[n], ascending; n <= 256. Returns how many. */
 enum { DOTS_PANEL = 32 };
-size_t dots_reach(const float *score, size_t n, const float *low, enum isa isa, size_t first, uint8_t *row,
+size_t dots_reach(const float *score, size_t n, const float *low, enum isa isa, uint8_t *row,
                   struct dots_ahead ahead);
 
 #endif

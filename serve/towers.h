@@ -11,9 +11,9 @@
  *
  * The matrix of items streams by once for all users, in pieces that threads take: a block of items in the nearest cache
  * is multiplied with every panel of 32 users. Each thread keeps the best k of each user in a heap whose worst is the
- * threshold that nearly all items fail, many of them in one comparison. With AMX, items first have to pass a product in
- * bf16, with a threshold that is lower by as much as bf16 can be off; those that do are multiplied in fp32. So every list
- * and score is that of products in fp32.
+ * threshold that nearly all items fail, many of them in one comparison. Where the processor multiplies bytes (VNNI), items
+ * first have to pass a sieve (sieve.h): a copy of them in bytes and a threshold that is lower by as much as that can be
+ * off. Those that do are multiplied in fp32. So every list and score is that of products in fp32.
  *
  * Equal scores: the lower item number first; items with the same vector have the same score. A score that is NaN is never
  * found. The result does not depend on the number of threads; the last bits of a score may depend on the number of users.

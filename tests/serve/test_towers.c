@@ -36,7 +36,7 @@ struct data {
 };
 
 static float draw(struct rng *r, enum values v, float around) {
-    if (v == ROUNDED) return 1 + 0x1p-8F * (1 - 0.1F * (float)rng_uniform(r)); /* all of them 1 in bf16 */
+    if (v == ROUNDED) return 1 + 0x1p-8F * (1 - 0.1F * (float)rng_uniform(r)); /* all of them 127 in bytes */
     if (v == TIES) return (float)rng_below(r, 3); /* whole numbers: sums are exact, and many are equal */
     return v == CLOSE ? around + 0.01F * (float)rng_normal(r) : (float)rng_normal(r);
 }
@@ -160,9 +160,9 @@ Test(towers, many_users_take_several_passes) {
     release_data(&d);
 }
 
-/* Scores that lie within a hundredth of each other: bf16 confuses their order, and must not decide. With ROUNDED it is
+/* Scores that lie within a hundredth of each other: bytes confuse their order, and must not decide. With ROUNDED it is
  * off by as much as it can be. */
-Test(towers, scores_that_bf16_cannot_tell_apart) {
+Test(towers, scores_that_bytes_cannot_tell_apart) {
     check_search((struct setting){5000, 0, 32, 3, 20, 1, ISA_BEST, ROUNDED});
     check_search((struct setting){5000, 0, 96, 3, 33, 2, ISA_BEST, ROUNDED});
     check_search((struct setting){30000, 0, 32, 50, 33, 2, ISA_BEST, CLOSE});
@@ -248,8 +248,7 @@ Test(towers, scores_that_are_no_numbers_are_not_found) {
         }
 }
 
-/* Norms beyond what the bound of bf16 products is made for; those of 1e-39 are subnormal, which floats may be where no
- * pool is and bf16 products take for zero. */
+/* Numbers beyond what the sieve's bound is made for; those of 1e-39 are subnormal, which floats may be where no pool is. */
 Test(towers, vectors_may_be_tiny_and_huge) {
     static const float factor[][2] = {{1e-39F, 1e16F}, {1e16F, 1e-39F}, {1e-32F, 1e18F}, {1e18F, 1e-32F},
                                       {1e-20F, 1e20F}, {1e17F, 1e17F},  {3e37F, 1e-32F}};
@@ -269,8 +268,8 @@ Test(towers, vectors_may_be_tiny_and_huge) {
     }
 }
 
-/* Beyond the largest number of bf16, though the sum is not. */
-Test(towers, vectors_may_be_infinite_in_bf16) {
+/* Next to the largest float, though the sum is not. */
+Test(towers, vectors_may_be_next_to_infinite) {
     struct setting s = {3000, 0, 32, 20, 32, 0, ISA_BEST, NORMAL};
     struct towers_options o = options_of(&s);
     struct data d;
