@@ -7,6 +7,8 @@
 #include "bench/compare/turns.h"
 #include "bench/run/measure.h"
 #include "bench/run/sweep.h"
+#include "bench/run/tune.h"
+#include "bench/select/plan.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -43,6 +45,7 @@ static int loop(struct measure *m, struct err *e) {
 static int with_sweep(struct sweep *s, int threads, struct err *e) {
     struct pool *pool = NULL;
     struct measure *m = NULL;
+    TRY(select_again(s, e));
     TRY(sweep_resume(s, e));
     if (sweep_n_finished(s) < s->n_runs)
         return err_set(e, ERR_INPUT, "turns: %s has %d of %d runs; `prerank run` does the others", s->dir,
@@ -53,6 +56,18 @@ static int with_sweep(struct sweep *s, int threads, struct err *e) {
     measure_close(m);
     pool_free(pool);
     return rc;
+}
+
+/* The training options that the run has chosen are part of what its models are. */
+static int take_tuned(struct experiment *x, const char *dir, struct err *e) {
+    char path[1024];
+    json_t *manifest;
+    if (!x->tune) return 0;
+    TRY(file_join(path, sizeof path, dir, "manifest.json", e));
+    TRY(file_read_json(path, &manifest, e));
+    int rc = tune_again(x, json_object_get(manifest, "tuned"), e);
+    json_decref(manifest);
+    return rc ? err_prefix(e, "turns: %s", path) : 0;
 }
 
 int cmd_turns(int argc, char **argv, struct err *e) {
@@ -78,9 +93,11 @@ int cmd_turns(int argc, char **argv, struct err *e) {
     if (x.measure.threads) threads = (int)x.measure.threads;
     rc = dataset_open(x.o.data_dir, &ds, e);
     if (!rc) {
-        rc = sweep_plan(&x, &ds, out, &s, e);
-        if (!rc) rc = with_sweep(&s, threads, e);
-        sweep_release(&s);
+        rc = take_tuned(&x, out, e);
+        if (!rc && !(rc = sweep_plan(&x, &ds, out, &s, e))) {
+            rc = with_sweep(&s, threads, e);
+            sweep_release(&s);
+        }
         dataset_close(&ds);
     }
     experiment_release(&x);

@@ -28,12 +28,13 @@ bool instructions_possible(void) {
 struct count {
     const char *argv[ARGS_MAX];
     char profile[1060], option[1100];
+    int files; /* of the profile that were read: PROFILE.1, PROFILE.2, ... */
 };
 
 static int arguments(struct count *c, const char *self, const char *config, const char *dir,
                      const char *const *set, size_t n_set, struct err *e) {
     size_t n = 0;
-    if (2 * n_set + 18 > ARGS_MAX) return err_set(e, ERR_INPUT, "--set stands more than %zu times", n_set);
+    if (2 * n_set + 20 > ARGS_MAX) return err_set(e, ERR_INPUT, "--set stands more than %zu times", n_set);
     TRY(file_join(c->profile, sizeof c->profile, dir, ".callgrind.tmp-out", e));
     snprintf(c->option, sizeof c->option, "--callgrind-out-file=%s", c->profile);
     const char *const first[] = {"valgrind",
@@ -41,6 +42,7 @@ static int arguments(struct count *c, const char *self, const char *config, cons
                                  "-q",
                                  c->option,
                                  "--toggle-collect=scorer_score",
+                                 "--dump-after=scorer_score",
                                  self,
                                  "turns",
                                  config,
@@ -59,52 +61,70 @@ static int arguments(struct count *c, const char *self, const char *config, cons
     return 0;
 }
 
-/* The line "totals: N" of callgrind's file, over the requests: the counted ones and the warm-up. */
-static int read_profile(const struct count *c, double *total, struct err *e) {
+/* The line "totals: N" of one of callgrind's files, which is removed; *there: whether it was. */
+static int read_profile(const char *path, double *total, bool *there, struct err *e) {
     char *text;
     size_t n;
-    TRY(file_read_text(c->profile, &text, &n, e));
+    *there = file_exists(path);
+    if (!*there) return 0;
+    TRY(file_read_text(path, &text, &n, e));
     const char *line = strstr(text, "\ntotals:");
     bool good = line && sscanf(line, "\ntotals: %lf", total) == 1 && *total > 0;
     mem_free(text);
-    if (!good)
-        return err_set(e, ERR_INPUT, "%s: callgrind counted nothing inside scorer_score()", c->profile);
+    unlink(path);
+    return good ? 0 : err_set(e, ERR_INPUT, "%s: callgrind counted nothing inside scorer_score()", path);
+}
+
+/* Mean over an answer's last requests: each has left a file, the ones before them are the warm-up and what happens once. */
+static int read_answer(struct count *c, double *mean, struct err *e) {
+    double last[REQUESTS] = {0}, sum = 0;
+    bool there = true;
+    int n = 0;
+    for (;; n++) {
+        char path[1100];
+        double total = 0;
+        snprintf(path, sizeof path, "%s.%d", c->profile, c->files + 1);
+        TRY(read_profile(path, &total, &there, e));
+        if (!there) break;
+        c->files++;
+        last[n % REQUESTS] = total;
+    }
+    if (n < REQUESTS)
+        return err_set(e, ERR_INPUT, "%s: callgrind left %d files for %d requests", c->profile, n, REQUESTS);
+    for (int i = 1; i < REQUESTS; i++) sum += last[(n + i) % REQUESTS];
+    *mean = sum / (REQUESTS - 1);
     return 0;
 }
 
-/* Two runs of different length: the difference is what requests cost, without what happens once. */
-static int count_once(const struct count *c, int point, int requests, double *total, char **names,
-                      struct err *e) {
-    struct turns t;
+static int write_points(struct count *c, struct turns *t, FILE *f, struct err *e) {
     int64_t took_ns[REQUESTS];
-    TRY(turns_start(&t, c->argv, e));
-    int rc = point < t.n_points ? turns_take(&t, point, requests, took_ns, e) : 0;
-    if (!rc && names && point < t.n_points) {
-        *names = mem_strdup(t.name[point]);
-        if (!*names) rc = err_nomem(e, 0);
+    double mean = 0;
+    for (int point = 0; point < t->n_points; point++) {
+        TRY(turns_take(t, point, REQUESTS, took_ns, e));
+        TRY(read_answer(c, &mean, e));
+        fprintf(f, "%s,%.0f\n", t->name[point], mean);
     }
-    bool beyond = point >= t.n_points;
+    return 0;
+}
+
+static void remove_files(const struct count *c) {
+    char path[1100];
+    int n = c->files;
+    do snprintf(path, sizeof path, "%s.%d", c->profile, ++n);
+    while (!unlink(path));
+    unlink(c->profile);
+}
+
+static int count_all(struct count *c, FILE *f, struct err *e) {
+    struct turns t;
+    int rc = turns_start(&t, c->argv, e);
+    if (!rc) rc = write_points(c, &t, f, e);
     if (rc)
         turns_abandon(&t);
     else
         rc = turns_end(&t, e);
-    if (!rc && beyond) *total = -1;
-    if (!rc && !beyond) rc = read_profile(c, total, e);
-    unlink(c->profile);
+    remove_files(c);
     return rc;
-}
-
-static int write_points(const struct count *c, FILE *f, struct err *e) {
-    for (int point = 0;; point++) {
-        char *names = NULL;
-        double few, many = 0;
-        int rc = count_once(c, point, 1, &few, &names, e);
-        if (rc || few < 0) return rc;
-        rc = count_once(c, point, REQUESTS, &many, NULL, e);
-        if (!rc) fprintf(f, "%s,%.0f\n", names, (many - few) / (REQUESTS - 1));
-        mem_free(names);
-        if (rc) return rc;
-    }
 }
 
 int instructions_count(const char *config, const char *dir, const char *const *set, size_t n_set,
@@ -117,7 +137,7 @@ int instructions_count(const char *config, const char *dir, const char *const *s
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n <= 0) return err_errno(e, "/proc/self/exe", "read");
     self[n] = '\0';
-    struct count c;
+    struct count c = {.files = 0};
     struct file_out o;
     TRY(arguments(&c, self, config, dir, set, n_set, e));
     TRY(file_join(path, sizeof path, dir, "instructions.csv", e));
@@ -127,7 +147,7 @@ int instructions_count(const char *config, const char *dir, const char *const *s
     /* Where texts lie decides which way strcmp() takes: the same places each time, where the system lets us choose. */
     int before = personality(0xffffffff);
     if (before >= 0) personality((unsigned long)before | ADDR_NO_RANDOMIZE);
-    int rc = write_points(&c, o.f, e);
+    int rc = count_all(&c, o.f, e);
     if (before >= 0) personality((unsigned long)before);
     if (rc) {
         file_abort(&o);

@@ -3,8 +3,8 @@
  *
  *     TRY(instructions_count("configs/mine.yaml", "results/mine", NULL, 0, e));      writes instructions.csv
  *
- * For each measured point this program runs once under callgrind, on one thread, and answers the same few
- * requests; counted is what happens inside scorer_score(), divided by the requests. The processor that valgrind
+ * This program runs once under callgrind, on one thread, and answers the same few requests at each measured point;
+ * counted is what happens inside scorer_score(), the mean over the requests. The processor that valgrind
  * imitates has AVX2 and no AVX-512, so the counts are those of the AVX2 kernels, on any machine that has them;
  * they do depend on the compiler and on the libraries.
  */

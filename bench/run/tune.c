@@ -273,3 +273,23 @@ int tune_run(struct experiment *x, const struct dataset *ds, const char *dir, bo
     arena_release(&r.arena);
     return rc;
 }
+
+static int set_tuned(struct experiment_variant *v, const json_t *options, struct err *e) {
+    struct opt table[TRAIN_TABLE_MAX];
+    const char *key;
+    const json_t *text;
+    train_table(table);
+    if (!json_is_object(options)) return err_set(e, ERR_INPUT, "`tuned` says nothing of %s", v->id);
+    json_object_foreach((json_t *)options, key, text) {
+        const struct conf c = {.type = CONF_SCALAR, .text = json_string_value(text), .file = "`tuned`"};
+        if (!c.text) return err_set(e, ERR_INPUT, "`tuned`: %s of %s is no text", key, v->id);
+        TRY(opt_set(table, &v->train, key, &c, "tuned", e));
+    }
+    return 0;
+}
+
+int tune_again(struct experiment *x, const json_t *tuned, struct err *e) {
+    for (int v = 0; x->tune && v < x->n_variants + x->n_teachers; v++)
+        TRY(set_tuned(&x->variant[v], json_object_get(tuned, x->variant[v].id), e));
+    return 0;
+}

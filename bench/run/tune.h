@@ -8,6 +8,8 @@
  *     tune_read(&x, &problems);                  after the variants
  *     TRY(tune_run(&x, &ds, dir, resume, pool, &chosen, e));       sets x.variant[].train; writes tuning.csv
  *
+ *     TRY(tune_again(&x, tuned, e));             the same, from what the manifest of a finished run says: trains nothing
+ *
  * Each variant is trained at each point with the first seed on the first feature subset, as sweeps of their own in
  * <dir>/tuning/, and the point whose kept epoch has the best monitored validation metric is taken. Students come after their
  * teachers, and learn from tuned ones. The sweep, and later rounds, take over what earlier rounds trained.
@@ -24,5 +26,7 @@ int tune_offer(const struct experiment *x, struct sweep *s, struct err *e);
  * ERR_INTERRUPTED after Ctrl-C: what was trained is kept. */
 int tune_run(struct experiment *x, const struct dataset *ds, const char *dir, bool resume, struct pool *pool,
              json_t **chosen, struct err *e);
+/* tuned: the manifest's, as tune_run() said it. Nothing to do without `tune:`. */
+int tune_again(struct experiment *x, const json_t *tuned, struct err *e);
 
 #endif

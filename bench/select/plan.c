@@ -1,6 +1,7 @@
 #include "bench/select/plan.h"
 #include "base/progress.h"
 #include "base/str.h"
+#include "bench/report/subsets.h"
 #include "bench/results.h"
 #include "bench/select/importance.h"
 #include <inttypes.h>
@@ -62,17 +63,22 @@ static void keep_fields(const struct sweep *s, const struct planned *p, bool *ke
             keep[d] |= p->kept[at] && !strcmp(s->ds->field[d].name, m->features.feature[r->order[at]].name);
 }
 
+static int add_subset(struct sweep *s, const struct experiment_variant *v, const char *name, const bool *keep,
+                      struct err *e) {
+    struct subset *subset = arena_alloc(&s->arena, sizeof *subset);
+    if (!subset || !(subset->name = arena_strdup(&s->arena, name))) return err_nomem(e, sizeof *subset);
+    return sweep_add(s, v, subset, keep, e);
+}
+
 static int add(struct sweep *s, struct planned *p, struct err *e) {
     const struct ranking_of *r = p->ranking;
-    struct subset *subset = arena_alloc(&s->arena, sizeof *subset);
     bool *keep = arena_alloc(&s->arena, (size_t)s->ds->n_fields + 1);
     char name[64];
     snprintf(name, sizeof name, "%s-%" PRId64, selectors[r->selector]->name, p->k);
-    if (!subset || !keep || !(subset->name = arena_strdup(&s->arena, name)))
-        return err_nomem(e, sizeof *subset);
+    if (!keep) return err_nomem(e, 0);
     keep_fields(s, p, keep);
     p->model = s->n_models;
-    return sweep_add(s, s->model[r->model].variant, subset, keep, e);
+    return add_subset(s, s->model[r->model].variant, name, keep, e);
 }
 
 static void put_line(FILE *out, const struct sweep *s, const struct planned *p) {
@@ -141,5 +147,54 @@ int select_models(struct sweep *s, struct pool *pool, json_t **costs, struct err
     int rc = add_all(s, &r, e);
     *costs = json_incref(r.costs);
     rankings_release(&r);
+    return rc;
+}
+
+/* ---- what was planned before ---- */
+
+static const struct experiment_variant *find_variant(const struct sweep *s, const char *id) {
+    for (int v = 0; v < s->x->n_variants; v++)
+        if (!strcmp(s->x->variant[v].id, id)) return &s->x->variant[v];
+    return NULL;
+}
+
+/* keep[] of the dataset's fields that `names` holds, with spaces between; the first that the data do not have, or "". */
+static const char *read_fields(const struct dataset *ds, const char *names, bool *keep) {
+    for (const char *p = names; *p; p += strspn(p, " ")) {
+        size_t n = strcspn(p, " ");
+        int d = 0;
+        while (d < ds->n_fields && (strlen(ds->field[d].name) != n || strncmp(ds->field[d].name, p, n) != 0))
+            d++;
+        if (d == ds->n_fields) return p;
+        keep[d] = true;
+        p += n;
+    }
+    return "";
+}
+
+static int add_row(struct sweep *s, const struct table *t, size_t r, struct err *e) {
+    const char *id = table_text(t, r, table_column(t, "variant")),
+               *name = table_text(t, r, table_column(t, "features")),
+               *fields = table_text(t, r, table_column(t, "fields"));
+    const struct experiment_variant *v = find_variant(s, id);
+    bool *keep = arena_alloc(&s->arena, (size_t)s->ds->n_fields + 1);
+    if (!keep) return err_nomem(e, 0);
+    if (!v) return err_set(e, ERR_INPUT, "%s: the experiment has no variant %s", t->where[r], id);
+    const char *unknown = read_fields(s->ds, fields, keep);
+    if (*unknown || !*fields)
+        return err_set(e, ERR_INPUT, "%s: %s has no field \"%.*s\"", t->where[r], s->ds->dir,
+                       (int)strcspn(unknown, " "), unknown);
+    return add_subset(s, v, name, keep, e);
+}
+
+int select_again(struct sweep *s, struct err *e) {
+    struct table t;
+    if (!select_wanted(&s->x->select)) return 0;
+    TRY(subsets_load(s->dir, &t, e));
+    int rc = t.columns
+                 ? 0
+                 : err_set(e, ERR_INPUT, "%s: has no subsets.csv; `prerank run` chooses the fields", s->dir);
+    for (size_t r = 0; !rc && r < t.rows; r++) rc = add_row(s, &t, r, e);
+    table_release(&t);
     return rc;
 }

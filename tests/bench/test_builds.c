@@ -130,3 +130,119 @@ Test(turns, refuses_what_is_no_turn_and_answers_what_is) {
     }
     scratch_remove(&s);
 }
+
+/* ---- models that `run` made by itself: chosen subsets, tuned options ---- */
+
+static const char chosen_and_tuned[] =
+    "variants:\n  - cold: {dim: 4, hidden: [8]}\n"
+    "  - dssm: {id: student, dim: 4, hidden: [8], distill: mlp}\n"
+    "seeds: [1, 2]\ntrain: {batch: 256, epochs: 2}\n"
+    "tune: {learning_rate: [0.0001, 0.01]}\n"
+    "select: {rank_by: [se, permutation, fscd, lasso, single, random], top_k: [2, 4, 5]}\n"
+    "measure: {candidates: [20], requests: 20, warmup: 2, min_seconds: 0}\n";
+
+static void write_chosen(const char *rest) {
+    char text[1200];
+    snprintf(text, sizeof text, "%s%s", chosen_and_tuned, rest);
+    scratch_write(&s, "chosen.yaml", small_experiment(&s, 1500, text));
+}
+
+/* The first seven cells of the rows of compute.csv, without those of subsets that were trained under another name. */
+static char *points_of(const char *compute, const char *subsets) {
+    char *out = arena_alloc(&s.arena, strlen(compute) + 1), *to = out;
+    for (const char *line = strchr(compute, '\n') + 1; *line; line = strchr(line, '\n') + 1) {
+        char variant[64], features[64], other[160];
+        cr_assert_eq(sscanf(line, "%63[^,],%63[^,]", variant, features), 2);
+        snprintf(other, sizeof other, "variant=%s,features=%s", variant, features);
+        if (strchr(features, '-') && strcmp(cell(&s, subsets, other, "trained_as"), features) != 0) continue;
+        const char *end = line;
+        for (int i = 0; i < 7; i++) end = strchr(end, ',') + 1;
+        to += sprintf(to, "%.*s\n", (int)(end - 1 - line), line);
+    }
+    *to = '\0';
+    return out;
+}
+
+Test(builds, every_chosen_and_tuned_model_that_was_measured_can_be_measured_in_turns, .timeout = 120) {
+    write_chosen("");
+    struct ran r = prerank(&s, "run %s/chosen.yaml --out %s/out --no-report", s.dir, s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    r = prerank(&s, "turns %s/chosen.yaml --out %s/out", s.dir, s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    const char *names = strchr(strchr(r.out, '\n') + 1, '\n') + 1,
+               *subsets = scratch_read(&s, "out/subsets.csv");
+    cr_expect_str_eq(names, points_of(scratch_read(&s, "out/compute.csv"), subsets));
+    cr_expect_geq(count(names, "cold,"), 4, "%s", names);
+    cr_expect_geq(count(names, "student,"), 2, "%s", names);
+    cr_expect_not(strstr(names, "mlp,"), "a teacher is no candidate");
+}
+
+Test(builds, turns_say_what_of_a_run_is_gone_or_is_not_the_experiments) {
+    write_chosen("");
+    struct ran r =
+        prerank(&s, "run %s/chosen.yaml --out %s/out --no-report --set measure.candidates=[]", s.dir, s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    char *subsets = scratch_read(&s, "out/subsets.csv"), *manifest = scratch_read(&s, "out/manifest.json");
+    scratch_write(
+        &s, "out/subsets.csv",
+        "variant,selector,k,features,trained_as,n_fields,fields,required\nwarm,se,2,se-2,se-2,2,u0 i0,\n");
+    r = prerank(&s, "turns %s/chosen.yaml --out %s/out", s.dir, s.dir);
+    cr_expect(r.status == 2 && strstr(r.err, "subsets.csv:2: the experiment has no variant warm"), "%s",
+              r.err);
+    scratch_write(
+        &s, "out/subsets.csv",
+        "variant,selector,k,features,trained_as,n_fields,fields,required\ncold,se,2,se-2,se-2,2,u0 i9,\n");
+    r = prerank(&s, "turns %s/chosen.yaml --out %s/out", s.dir, s.dir);
+    cr_expect(r.status == 2 && strstr(r.err, "subsets.csv:2:") && strstr(r.err, "no field \"i9\""), "%s",
+              r.err);
+    char path[128];
+    snprintf(path, sizeof path, "%s/out/subsets.csv", s.dir);
+    remove(path);
+    r = prerank(&s, "turns %s/chosen.yaml --out %s/out", s.dir, s.dir);
+    cr_expect(r.status == 2 && strstr(r.err, "has no subsets.csv"), "%s", r.err);
+    scratch_write(&s, "out/subsets.csv", subsets);
+    char *tuned = strstr(manifest, "\"tuned\"");
+    cr_assert(tuned);
+    tuned[1] = 'T';
+    scratch_write(&s, "out/manifest.json", manifest);
+    r = prerank(&s, "turns %s/chosen.yaml --out %s/out", s.dir, s.dir);
+    cr_expect(r.status == 2 && strstr(r.err, "manifest.json: `tuned` says nothing of cold"), "%s", r.err);
+}
+
+/* Instructions inside scorer_score() of `requests` requests at the first point, warm-up included. */
+static double counted(const char *dir, int requests) {
+    char command[1000], name[64];
+    double total = 0;
+    snprintf(command, sizeof command,
+             "echo '0 %d' | valgrind --tool=callgrind -q --callgrind-out-file=%s/profile "
+             "--toggle-collect=scorer_score '%s' turns %s/chosen.yaml --out %s/out --threads 1 "
+             "--set measure.tables=all >/dev/null 2>&1",
+             requests, dir, prerank_path(), dir, dir);
+    cr_assert_eq(system(command), 0, "%s", command);
+    snprintf(name, sizeof name, "profile");
+    const char *line = strstr(scratch_read(&s, name), "\ntotals:");
+    cr_assert(line && sscanf(line, "\ntotals: %lf", &total) == 1);
+    return total;
+}
+
+Test(builds, instructions_of_chosen_and_tuned_models_are_what_callgrind_counts_for_19_requests_more,
+     .timeout = 300) {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("skipped: valgrind runs no program that has a sanitizer");
+#endif
+    if (system("valgrind --version >/dev/null 2>&1")) cr_skip_test("skipped: no valgrind here");
+    write_chosen("");
+    struct ran r = prerank(&s, "run %s/chosen.yaml --out %s/out --no-report --instructions", s.dir, s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    const char *table = scratch_read(&s, "out/instructions.csv");
+    r = prerank(&s, "turns %s/chosen.yaml --out %s/out", s.dir, s.dir);
+    cr_expect_eq(count_lines(table), count_lines(r.out) - 1, "%s%s", table, r.out);
+    for (const char *line = strchr(table, '\n') + 1; *line; line = strchr(line, '\n') + 1)
+        cr_expect_gt(atof(strstr(line, ",closed,") + 8), 500, "%s", line);
+    double first = atof(cell(&s, table, "variant=cold,features=all", "instructions")),
+           want = (counted(s.dir, 20) - counted(s.dir, 1)) / 19;
+    cr_expect_float_eq(first / want, 1, .01, "%g, and %g by two runs", first, want);
+    char command[128];
+    snprintf(command, sizeof command, "ls -a %s/out | grep -q tmp", s.dir);
+    cr_expect_neq(system(command), 0, "no profile is left");
+}
