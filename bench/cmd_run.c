@@ -140,7 +140,9 @@ static int run(struct run *r, struct err *e) {
     pool_free(r->pool);
     manifest_close(&r->manifest);
     dataset_close(&r->ds);
-    if (!rc && r->instructions) rc = instructions_count(r->config, r->dir, r->set.v, r->set.n, e);
+    /* The results are whole, also when nothing fits the budget. */
+    if (r->instructions && (!rc || rc == ERR_MEASURE))
+        TRY(instructions_count(r->config, r->dir, r->set.v, r->set.n, e));
     return rc;
 }
 

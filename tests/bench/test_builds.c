@@ -81,6 +81,25 @@ Test(builds, gate_the_closed_loop_alone_whatever_loads_the_experiment_asks_for, 
     }
 }
 
+/* It makes `prerank run` end with 3, though the results are whole. */
+Test(builds, a_budget_that_nothing_fits_is_not_what_is_asked, .timeout = 120) {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("skipped: valgrind runs no program that has a sanitizer");
+#endif
+    scratch_write(&s, "tight.yaml",
+                  small_experiment(&s, 1500,
+                                   "variants: [mlp: {dim: 4, hidden: [8]}]\ntrain: {epochs: 1}\n"
+                                   "measure: {candidates: [30], requests: 50}\n"
+                                   "select: {subject_to: {p50_ms: 0.0000001}}\n"));
+    struct ran r = prerank(&s,
+                           "compare --builds %s %s %s/tight.yaml --out %s/out --groups 6 --margin p50=50 "
+                           "--margin p99=500 --margin qps=500",
+                           prerank_path(), prerank_path(), s.dir, s.dir);
+    cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
+    HAS(r.err, "no model fits the budget");
+    cr_expect(scratch_has(&s, "out/new/instructions.csv"));
+}
+
 Test(builds, an_experiment_without_response_times_is_an_error) {
     scratch_write(&s, "none.yaml",
                   small_experiment(&s, 1500,
