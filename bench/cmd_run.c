@@ -53,8 +53,8 @@ static int measure(struct run *r, struct err *e) {
     if (!rc && o->candidates.n) rc = measure_harness(r, e);
     if (!rc) rc = measure_run(&r->sweep, &r->machine, pool, e);
     if (!rc && o->candidates.n) rc = precision_run(&r->sweep, pool, e);
-    if (!rc && o->candidates.n && o->ladder) rc = ladder_run(&r->sweep, pool, e);
-    if (!rc && o->candidates.n) rc = cascade_run(&r->sweep, pool, e);
+    if (!rc && o->candidates.n && o->ladder) rc = ladder_run(&r->sweep, &r->machine, pool, e);
+    if (!rc && o->candidates.n) rc = cascade_run(&r->sweep, &r->machine, pool, e);
     if (!rc && o->candidates.n) rc = sweep_assemble(&r->sweep, e);
     pool_free(own);
     return rc;

@@ -42,7 +42,7 @@
     "candidates_from,servers,threads_per_request,split_from"
 #define RESULTS_CASCADE_COLUMNS                                                                              \
     "variant,features,ranker,ranker_features,k,candidates,requests,seeds,ndcg10,ndcg10_lo,ndcg10_hi,hr10,"   \
-    "clicks_kept,ranker_recall,pre_us,ranker_us,total_us,pre_flops,ranker_flops,total_flops"
+    "clicks_kept,ranker_recall,pre_us,ranker_us,total_us,pre_flops,ranker_flops,total_flops,floor_us"
 #define RESULTS_CURVES_COLUMNS                                                                               \
     "variant,features,seed,epoch,step,learning_rate,train_loss,valid_gauc,valid_auc,valid_logloss,seconds"
 #define RESULTS_TUNING_COLUMNS "variant,features,seed,point,metric,value,chosen"
@@ -58,7 +58,7 @@
 /* gauc_delta, score_max_diff, speedup (of p50): to the model's first step. concurrent: requests at once */
 #define RESULTS_LADDER_COLUMNS                                                                               \
     "variant,features,candidates,rank,step,precision,threads,concurrent,n,p50_us,p99_us,qps,speedup,gauc,"   \
-    "gauc_delta,score_max_diff,user_hit_share"
+    "gauc_delta,score_max_diff,user_hit_share,floor_us"
 /* table_bytes: as floats, which the limit is about; *_ns: a candidate, empty when the choice was not measured */
 #define RESULTS_TABLES_COLUMNS                                                                               \
     "variant,features,precision,layer,field,vocab,dim,units,table_bytes,table_ns,product_ns,chosen,why"

@@ -27,7 +27,8 @@ int cascade_table_load(const struct study *s, struct cascade_table *out, struct 
                   {"pre_us", &out->pre_us},
                   {"ranker_us", &out->ranker_us},
                   {"total_us", &out->total_us},
-                  {"total_flops", &out->total_flops}};
+                  {"total_flops", &out->total_flops},
+                  {"floor_us", &out->floor_us}};
     int rc = 0;
     for (int i = 0; there && i < CASCADE_TEXTS; i++) out->text[i] = table_column(&out->t, text[i]);
     for (size_t i = 0; there && !rc && i < sizeof number / sizeof *number; i++)
@@ -68,6 +69,7 @@ static void table_rows(const struct study *s, const struct cascade_table *c, str
         {"Pre-ranker", "p50 on all candidates", 'l'},
         {"Ranker", "p50 on those that pass", 'l'},
         {"Both", NULL, 'l'},
+        {"Floor", "what FLOPs and bytes of both stages alone would take on this machine", 'l'},
         {"FLOPs", "of both stages, a request", 'l'}};
     html_table_open(out, column, sizeof column / sizeof *column, -1);
     for (size_t r = 0; r < c->t.rows; r++) {
@@ -86,6 +88,7 @@ static void table_rows(const struct study *s, const struct cascade_table *c, str
         html_time(out, cascade_is_ranker(c, r) ? (double)NAN : c->pre_us[r]);
         html_time(out, c->ranker_us[r]);
         html_time(out, c->total_us[r]);
+        html_time(out, c->floor_us[r]);
         html_si(out, c->total_flops[r]);
         str_add(out, "</tr>\n");
     }

@@ -16,7 +16,7 @@ struct cascade_table {
     struct table t;
     int text[CASCADE_TEXTS]; /* columns */
     double *k, *candidates, *requests, *seeds, *ndcg, *lo, *hi, *hr, *kept, *recall, *pre_us, *ranker_us,
-        *total_us, *total_flops;
+        *total_us, *total_flops, *floor_us;
 };
 int cascade_table_load(const struct study *s, struct cascade_table *out, struct err *e);
 const char *cascade_text(const struct cascade_table *c, size_t row, int which);

@@ -8,7 +8,8 @@
 enum { MODELS_MOST = 12, RANKS = 32 };
 struct rungs { /* ladder.csv */
     struct table t;
-    double *candidates, *rank, *p50, *p99, *qps, *speedup, *gauc, *delta, *differs, *hits, *concurrent;
+    double *candidates, *rank, *p50, *p99, *qps, *speedup, *gauc, *delta, *differs, *hits, *concurrent,
+        *floor;
     int variant, features, step;
 };
 
@@ -29,7 +30,8 @@ static int rungs_load(const struct study *s, struct rungs *r, bool *there, struc
                   {"gauc_delta", &r->delta},
                   {"score_max_diff", &r->differs},
                   {"user_hit_share", &r->hits},
-                  {"concurrent", &r->concurrent}};
+                  {"concurrent", &r->concurrent},
+                  {"floor_us", &r->floor}};
     int rc = 0;
     for (size_t i = 0; i < sizeof column / sizeof *column && !rc; i++)
         rc = table_numbers(&r->t, column[i].name, column[i].to, e);
@@ -156,6 +158,7 @@ static void ladder_table(const struct rungs *r, const struct study *s, double ca
     static const struct html_column column[] = {
         {"Model", NULL, 't'},
         {"Step", "added to those above it; of the precisions one at a time", 't'},
+        {"Floor", "what FLOPs and bytes alone would take on this machine", 'l'},
         {"RT p50", NULL, 'l'},
         {"RT p99", NULL, 'l'},
         {"QPS", "requests a second in a closed loop", 'h'},
@@ -174,6 +177,7 @@ static void ladder_table(const struct rungs *r, const struct study *s, double ca
         html_model(out, table_text(&r->t, i, r->variant),
                    s->effect.subsets > 1 ? table_text(&r->t, i, r->features) : NULL, -1);
         html_text_cell(out, table_text(&r->t, i, r->step));
+        html_time(out, r->floor[i]);
         html_time(out, r->p50[i]);
         html_time(out, r->p99[i]);
         html_count(out, r->qps[i]);

@@ -219,9 +219,9 @@ static void release(struct cascade_state *c) {
     arena_release(&c->arena);
 }
 
-int cascade_run(struct sweep *s, struct pool *pool, struct err *e) {
+int cascade_run(struct sweep *s, const struct machine *m, struct pool *pool, struct err *e) {
     struct err own = ERR_INIT;
-    struct cascade_state c = {.s = s, .o = &s->x->measure, .pool = pool, .e = e ? e : &own};
+    struct cascade_state c = {.s = s, .machine = m, .o = &s->x->measure, .pool = pool, .e = e ? e : &own};
     for (int i = 0; i < s->n_runs; i++) s->run[i].has_recall = false;
     c.ranker = cascade_ranker(s);
     if (!c.o->recall_requests || s->ds->n_items < 3) return cascade_write(s, NULL, c.e);

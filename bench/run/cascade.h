@@ -1,7 +1,7 @@
 /* cascade.h: the trained models in front of the best ranker: what of its best they let through, what the list that the two
  * make together is worth, and what it costs.
  *
- *     TRY(cascade_run(&sweep, pool, e));     sets ranker_recall of the runs, writes cascade.csv
+ *     TRY(cascade_run(&sweep, &machine, pool, e));     sets ranker_recall of the runs, writes cascade.csv
  *     TRY(sweep_assemble(&sweep, e));        effect.csv with the column ranker_recall
  *
  * The ranker is `measure.ranker`, or the model, no two-tower, with the best mean validation GAUC; its weights are those of
@@ -15,9 +15,10 @@
  */
 #ifndef PRERANK_BENCH_CASCADE_H
 #define PRERANK_BENCH_CASCADE_H
+#include "bench/run/machine.h"
 #include "bench/run/sweep.h"
 
-int cascade_run(struct sweep *s, struct pool *pool, struct err *e);
+int cascade_run(struct sweep *s, const struct machine *m, struct pool *pool, struct err *e);
 /* The model that the others are held against, or -1: none trained. */
 int cascade_ranker(const struct sweep *s);
 

@@ -19,6 +19,7 @@ struct ahead {          /* a model before the ranker */
 };
 struct cascade_state {
     struct sweep *s;
+    const struct machine *machine;
     const struct measure_options *o;
     struct pool *pool;
     struct arena arena;

@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "bench/results.h"
 #include "bench/run/cascade_own.h"
+#include "bench/run/served.h"
 #include "metrics/stats.h"
 #include <math.h>
 
@@ -35,9 +36,14 @@ static struct mean mean_of(const struct sweep *s, const struct cascade_state *c,
     return m;
 }
 
-static double flops(const struct scorer *scorer, size_t candidates) {
+struct work { /* of a stage */
+    double flops, floor_us;
+};
+
+static struct work work_of(const struct cascade_state *c, const struct scorer *scorer, size_t candidates) {
     struct scorer_cost cost = scorer_cost(scorer);
-    return cost.flops_per_request + (double)candidates * cost.flops_per_candidate;
+    return (struct work){cost.flops_per_request + (double)candidates * cost.flops_per_candidate,
+                         served_floor_us(&cost, (double)candidates, c->machine)};
 }
 
 /* The ranker itself has one row: all candidates, and no stage before it. */
@@ -45,9 +51,9 @@ static void row(struct csv_line *l, const struct sweep *s, const struct cascade_
     const struct sweep_model *m = &s->model[model], *r = &s->model[c->ranker];
     const struct mean mean = mean_of(s, c, model, k);
     bool alone = model == c->ranker;
-    double pre_us = alone ? 0 : c->ahead[model].us,
-           pre_flops = alone ? 0 : flops(c->ahead[model].scorer, c->q.most);
-    double ranker_flops = flops(c->ahead[c->ranker].scorer, c->k[k]);
+    double pre_us = alone ? 0 : c->ahead[model].us;
+    struct work pre = {0, 0}, after = work_of(c, c->ahead[c->ranker].scorer, c->k[k]);
+    if (!alone) pre = work_of(c, c->ahead[model].scorer, c->q.most);
     csv_text(l, m->variant->id);
     csv_text(l, m->subset->name);
     csv_text(l, r->variant->id);
@@ -56,10 +62,19 @@ static void row(struct csv_line *l, const struct sweep *s, const struct cascade_
     csv_int(l, (int64_t)c->q.most);
     csv_int(l, (int64_t)c->q.n);
     csv_int(l, (int64_t)mean.seeds);
-    const double number[] = {mean.ndcg,     mean.lo,         mean.hi,
-                             mean.hit_rate, mean.kept,       mean.recall,
-                             pre_us,        c->ranker_us[k], pre_us + c->ranker_us[k],
-                             pre_flops,     ranker_flops,    pre_flops + ranker_flops};
+    const double number[] = {mean.ndcg,
+                             mean.lo,
+                             mean.hi,
+                             mean.hit_rate,
+                             mean.kept,
+                             mean.recall,
+                             pre_us,
+                             c->ranker_us[k],
+                             pre_us + c->ranker_us[k],
+                             pre.flops,
+                             after.flops,
+                             pre.flops + after.flops,
+                             pre.floor_us + after.floor_us};
     for (size_t i = 0; i < sizeof number / sizeof *number; i++) csv_num(l, number[i]);
     csv_end(l);
 }

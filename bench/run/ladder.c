@@ -69,6 +69,7 @@ struct model {
 
 struct ladder {
     const struct sweep *s;
+    const struct machine *machine;
     struct pool *pool;
     struct arena arena;
     struct precision_sample sample;
@@ -274,6 +275,13 @@ static double at_percentile(const struct rung *g, double q) {
     return (double)stat_percentile_ns(t->v, t->n, q) / 1e3;
 }
 
+/* Of a request whose user is cached, where there is a cache: the pair stage's work on the candidates alone. */
+static double floor_of(const struct ladder *l, const struct rung *g) {
+    struct scorer_cost cost = scorer_cost(g->server->scorer);
+    if (g->step->cache) cost.flops_per_request = cost.weight_bytes = 0;
+    return served_floor_us(&cost, (double)g->requests->most, l->machine);
+}
+
 static int row(struct ladder *l, const struct rung *g) {
     const struct model *m = &l->model[g->model];
     const struct sweep_model *sm = &l->s->model[m->run->model];
@@ -302,6 +310,7 @@ static int row(struct ladder *l, const struct rung *g) {
     csv_num(&c, m->gauc[g->step->precision] - m->gauc[PRECISION_FP32]);
     csv_num(&c, differs);
     csv_num(&c, hits / counted);
+    csv_num(&c, floor_of(l, g));
     csv_end(&c);
     return 0;
 }
@@ -335,9 +344,9 @@ static void release(struct ladder *l) {
     arena_release(&l->arena);
 }
 
-int ladder_run(const struct sweep *s, struct pool *pool, struct err *e) {
+int ladder_run(const struct sweep *s, const struct machine *m, struct pool *pool, struct err *e) {
     struct err own = ERR_INIT;
-    struct ladder l = {.s = s, .pool = pool, .e = e ? e : &own};
+    struct ladder l = {.s = s, .machine = m, .pool = pool, .e = e ? e : &own};
     gemm_single_threaded();
     int rc = make(&l);
     struct rounds r = {.title = "ladder",

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "bench/results.h"
+#include "bench/run/served.h"
 #include "metrics/stats.h"
 #include <math.h>
 
@@ -78,14 +79,6 @@ void measure_names(FILE *out, const struct point *p) {
     csv_end(&l);
 }
 
-static double floor_us(const struct point *p, const struct machine *m) {
-    const struct scorer_cost *c = &p->cost;
-    double n = p->requests->mean;
-    return machine_floor_us(m, c->flops_per_request + n * c->flops_per_candidate,
-                            c->weight_bytes + n * c->bytes_per_candidate,
-                            c->weight_bytes + (double)c->item_store_bytes);
-}
-
 static double late_share(const struct measured *r) {
     size_t late = 0;
     if (!(r->limit_us > 0) || !r->took.n) return (double)NAN;
@@ -110,7 +103,7 @@ static void compute_row(struct csv_line *l, const struct measured *r, const stru
     csv_num(l, p->cost.flops_per_candidate);
     csv_num(l, p->cost.bytes_per_candidate);
     csv_num(l, p->cost.flops_per_request);
-    csv_num(l, floor_us(p, m));
+    csv_num(l, served_floor_us(&p->cost, p->requests->mean, m));
     csv_text(l, verdict_name(r->verdict));
     csv_num(l, interval[0][0]);
     csv_num(l, interval[0][1]);

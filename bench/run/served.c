@@ -205,3 +205,9 @@ int served_write_tables(const struct served_set *set, struct err *e) {
     table_rows(set, o.f);
     return file_commit(&o, e);
 }
+
+double served_floor_us(const struct scorer_cost *c, double candidates, const struct machine *m) {
+    return machine_floor_us(m, c->flops_per_request + candidates * c->flops_per_candidate,
+                            c->weight_bytes + candidates * c->bytes_per_candidate,
+                            c->weight_bytes + (double)c->item_store_bytes);
+}

@@ -13,6 +13,7 @@
  */
 #ifndef PRERANK_BENCH_SERVED_H
 #define PRERANK_BENCH_SERVED_H
+#include "bench/run/machine.h"
 #include "bench/run/precision.h"
 #include "bench/run/requests.h"
 #include "bench/run/sweep.h"
@@ -45,6 +46,9 @@ int served_split(const struct measure_options *o, struct scorer *s, const struct
                  struct err *e);
 /* tables.csv: the pair fields of each model and precision that could be tables; no file when there are none. */
 int served_write_tables(const struct served_set *set, struct err *e);
+
+/* floor_us: the roofline of a request with so many candidates. */
+double served_floor_us(const struct scorer_cost *c, double candidates, const struct machine *m);
 
 /* The weights of one run; `out` is initialised also on errors, and the caller's to release. */
 int served_load(const struct sweep *s, const struct sweep_run *r, struct graph *out, struct err *e);

@@ -62,7 +62,8 @@ Test(cascade_run, rows_agree_with_each_other) {
     const char *t = scratch_read(&s, file);
     cr_expect_eq(strncmp(t, RESULTS_CASCADE_COLUMNS, strlen(RESULTS_CASCADE_COLUMNS)), 0);
     cr_expect_eq(count_lines(t), 1 + 4 + 1, "dssm keeps 5, 10, 20 or all 30; mlp is the ranker");
-    double recall = 0, kept = 0;
+    double recall = 0, kept = 0, floor = number(file, "variant=mlp", "floor_us") * 5 / 30;
+    double peak = 1e3 * atof(strstr(scratch_read(&s, "out/manifest.json"), "\"peak_gflops\":") + 14);
     for (int i = 0; i < 4; i++) {
         char key[60];
         snprintf(key, sizeof key, "variant=dssm,k=%s", k[i]);
@@ -74,6 +75,10 @@ Test(cascade_run, rows_agree_with_each_other) {
         cr_expect_float_eq(number(file, key, "total_flops"),
                            number(file, key, "pre_flops") + number(file, key, "ranker_flops"), 1);
         cr_expect(number(file, key, "ranker_us") > 0 && number(file, key, "pre_us") > 0);
+        cr_expect_geq(number(file, key, "floor_us"), number(file, key, "total_flops") / peak);
+        cr_expect(number(file, key, "floor_us") > floor &&
+                  number(file, key, "floor_us") < number(file, key, "total_us"));
+        floor = number(file, key, "floor_us");
         cr_expect(number(file, key, "ndcg10_lo") <= number(file, key, "ndcg10"));
     }
     cr_expect(recall == 1 && kept == 1, "who keeps all keeps the best");
@@ -82,6 +87,8 @@ Test(cascade_run, rows_agree_with_each_other) {
     cr_expect_float_eq(number(file, "variant=dssm,k=30", "ndcg10"), number(file, "variant=mlp", "ndcg10"), 0,
                        "and the list is the ranker's");
     cr_expect_str_eq(cell(&s, t, "variant=mlp", "pre_us"), "0");
+    cr_expect(number(file, "variant=mlp", "floor_us") > 0 && number(file, "variant=mlp", "floor_us") < floor,
+              "the ranker alone has no first stage");
     /* recall_k is one of the k: the mean of effect.csv's two seeds */
     double mean = (number("out/effect.csv", "variant=dssm,seed=1,split=test", "ranker_recall") +
                    number("out/effect.csv", "variant=dssm,seed=2,split=test", "ranker_recall")) /

@@ -29,27 +29,29 @@ static double number(const char *table, const char *variant, const char *step, c
     return atof(cell(&s, table, key, column));
 }
 
+static const char *const every[] = {"cut graph",
+                                    "item partial products",
+                                    "tables of pair products",
+                                    "pair features by column",
+                                    "fused blocks",
+                                    "tables by measured cost",
+                                    "users cached",
+                                    "top-k by selection",
+                                    "threads over candidates",
+                                    "threads over requests",
+                                    NULL}; /* in fp32 */
+
 Test(ladder, every_step_is_timed_on_the_same_requests_and_keeps_the_scores) {
-    static const char *const exact[] = {"cut graph",
-                                        "item partial products",
-                                        "tables of pair products",
-                                        "pair features by column",
-                                        "fused blocks",
-                                        "tables by measured cost",
-                                        "users cached",
-                                        "top-k by selection",
-                                        "threads over candidates",
-                                        "threads over requests"};
     run_ladder("true");
     const char *t = scratch_read(&s, "out/ladder.csv");
     cr_expect_eq(count_lines(t), 1 + 2 * 13);
     for (int v = 0; v < 2; v++)
-        for (size_t i = 0; i < sizeof exact / sizeof *exact; i++) {
+        for (const char *const *step = every; *step; step++) {
             const char *variant = v ? "dcn" : "mlp";
-            cr_expect_geq(number(t, variant, exact[i], "n"), 400);
-            cr_expect_gt(number(t, variant, exact[i], "p50_us"), 0);
-            cr_expect_lt(number(t, variant, exact[i], "score_max_diff"), 1e-4);
-            cr_expect_eq(number(t, variant, exact[i], "gauc_delta"), 0);
+            cr_expect_geq(number(t, variant, *step, "n"), 400);
+            cr_expect_gt(number(t, variant, *step, "p50_us"), 0);
+            cr_expect_lt(number(t, variant, *step, "score_max_diff"), 1e-4);
+            cr_expect_eq(number(t, variant, *step, "gauc_delta"), 0);
         }
     cr_expect_eq(number(t, "mlp", "cut graph", "user_hit_share"), 0);
     cr_expect_eq(number(t, "mlp", "threads over requests", "concurrent"), 2);
@@ -60,6 +62,35 @@ Test(ladder, every_step_is_timed_on_the_same_requests_and_keeps_the_scores) {
     const char *report = scratch_read(&s, "out/report.html");
     cr_expect(strstr(report, "id=\"ladder\""), "the report has a section");
     cr_expect(strstr(report, "<p>By measured cost, "), "which says what became a table");
+}
+
+/* The roofline by hand: counts of compute.csv, rates of the manifest. */
+Test(ladder, every_step_has_the_floor_of_its_work) {
+    run_ladder("true");
+    const char *t = scratch_read(&s, "out/ladder.csv"), *compute = scratch_read(&s, "out/compute.csv"),
+               *manifest = scratch_read(&s, "out/manifest.json");
+    const double n = 50, peak = atof(strstr(manifest, "\"peak_gflops\":") + 14) * 1e3,
+                 cache = atof(strstr(manifest, "\"cache_gb_per_s\":") + 17) * 1e3,
+                 memory = atof(strstr(manifest, "\"memory_gb_per_s\":") + 18) * 1e3;
+    for (int v = 0; v < 2; v++) {
+        const char *variant = v ? "dcn" : "mlp", *key = v ? "variant=dcn" : "variant=mlp";
+        double flops = n * atof(cell(&s, compute, key, "flops_per_candidate")) / peak,
+               bytes = n * atof(cell(&s, compute, key, "bytes_per_candidate")) / fmax(cache, memory),
+               cached = number(t, variant, "users cached", "floor_us");
+        cr_expect_float_eq(cached, fmax(flops, bytes), 1e-6 * cached, "%s: %g", variant, cached);
+        cr_expect_str_eq(
+            cell(&s, compute, key, "floor_us"),
+            cell(&s, t,
+                 v ? "variant=dcn,step=tables by measured cost" : "variant=mlp,step=tables by measured cost",
+                 "floor_us"));
+        for (const char *const *step = every; *step; step++) {
+            double floor = number(t, variant, *step, "floor_us");
+            cr_expect(floor > 0 && floor < number(t, variant, *step, "p50_us"), "%s, %s: %g", variant, *step,
+                      floor);
+        }
+        cr_expect_gt(number(t, variant, "cut graph", "floor_us"),
+                     number(t, variant, "item partial products", "floor_us"));
+    }
 }
 
 Test(ladder, is_not_measured_unasked) {
