@@ -4,9 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The group that holds the predictions of a point's model; effect.groups when there is none. */
-static size_t trained_group(const struct study *s, const struct choices *c, const struct tradeoff_point *p) {
-    return effect_find(&s->effect, p->variant, subsets_trained_as(&c->subsets, p->variant, p->features));
+/* What the scores of a point's model are found by; the group is effect.groups when there are none. */
+static struct scored scored_of(const struct study *s, const struct choices *c,
+                               const struct tradeoff_point *p) {
+    const char *features = subsets_trained_as(&c->subsets, p->variant, p->features);
+    return (struct scored){effect_find(&s->effect, p->variant, features), p->precision};
+}
+
+bool choices_same_scores(const struct study *s, const struct tradeoff_point *p,
+                         const struct tradeoff_point *q) {
+    return scored_same(scored_of(s, s->choices, p), scored_of(s, s->choices, q));
+}
+
+static bool could_be_chosen(const struct choice *c, const struct tradeoff_point *p) {
+    return p->candidates == c->candidates && tradeoff_eligible(p);
 }
 
 static bool better_on_test(const struct tradeoff_point *q, const struct tradeoff_point *p) {
@@ -26,9 +37,8 @@ static void look(const struct study *s, struct choice *c) {
     for (size_t i = 0; i < s->tradeoff.n; i++) {
         const struct tradeoff_point *p = &s->tradeoff.point[i];
         double value[BUDGET_METRICS], excess;
-        if (p->candidates != c->candidates) continue;
-        c->incomplete += !tradeoff_complete(p);
-        if (!tradeoff_eligible(p)) continue;
+        c->incomplete += p->candidates == c->candidates && !tradeoff_complete(p);
+        if (!could_be_chosen(c, p)) continue;
         tradeoff_values(p, value);
         c->points++;
         c->doubtful += study_doubtful(p) || study_usable_doubtful(p);
@@ -54,40 +64,104 @@ static bool alike(const struct difference *d) {
     return (d->lo <= 0 && d->hi >= 0) || (d->seeds_lo <= 0 && d->seeds_hi >= 0);
 }
 
-static double time_of(const struct study *s, const struct choice *c, const struct effect_group *g) {
-    const struct tradeoff_point *p = study_point(s, c->candidates, g);
+static const struct tradeoff_point *fastest(const struct study *s, const struct choices *cs,
+                                            const struct choice *c, const struct difference *d) {
+    const struct scored m = {(size_t)(d->group - s->effect.group), d->precision};
+    const struct tradeoff_point *best = NULL;
+    for (size_t i = 0; i < s->tradeoff.n; i++) {
+        const struct tradeoff_point *p = &s->tradeoff.point[i];
+        if (!could_be_chosen(c, p) || !scored_same(scored_of(s, cs, p), m)) continue;
+        if (!best || p->p50_us < best->p50_us) best = p;
+    }
+    return best;
+}
+
+const struct tradeoff_point *choice_point(const struct study *s, const struct choice *c,
+                                          const struct difference *d) {
+    return fastest(s, s->choices, c, d);
+}
+
+static double time_of(const struct study *s, const struct choices *cs, const struct choice *c,
+                      const struct difference *d) {
+    const struct tradeoff_point *p = fastest(s, cs, c, d);
     return p ? p->p50_us : (double)INFINITY;
 }
 
-static void keep_alike(const struct study *s, struct choice *c, const struct differences *all) {
+static void keep_alike(const struct study *s, const struct choices *cs, struct choice *c,
+                       const struct differences *all) {
     for (size_t i = 0; i < all->n; i++) {
         struct difference d = all->d[i];
         if (!alike(&d)) continue;
+        double time = time_of(s, cs, c, &d);
         size_t at = c->like.n++;
-        for (; at > 0 && time_of(s, c, c->like.d[at - 1].group) > time_of(s, c, d.group); at--)
+        for (; at > 0 && time_of(s, cs, c, &c->like.d[at - 1]) > time; at--)
             c->like.d[at] = c->like.d[at - 1];
         c->like.d[at] = d;
     }
 }
 
-/* Only models that were timed at this number of candidates. */
-static int compare(const struct study *s, struct choices *cs, struct choice *c, struct err *e) {
-    size_t pick = trained_group(s, cs, c->pick), best = trained_group(s, cs, c->free);
-    bool *wanted = arena_alloc(&cs->arena, s->effect.groups + 1);
-    struct differences all;
-    c->like.d = mem_calloc(s->effect.groups + 1, sizeof *c->like.d);
-    if (!wanted || !c->like.d) return err_nomem(e, s->effect.groups);
-    if (pick >= s->effect.groups) return 0;
+/* What there is to compare with: the distinct models of this number of candidates. Beside it, the pick's other points and the
+ * best of the other models that fit. */
+static size_t list_models(const struct study *s, const struct choices *cs, struct choice *c,
+                          struct scored *v) {
+    const struct scored pick = scored_of(s, cs, c->pick);
+    size_t n = 0;
     for (size_t i = 0; i < s->tradeoff.n; i++) {
         const struct tradeoff_point *p = &s->tradeoff.point[i];
-        size_t g = p->candidates == c->candidates && tradeoff_eligible(p) ? trained_group(s, cs, p)
-                                                                          : s->effect.groups;
-        if (g < s->effect.groups) wanted[g] = true;
+        double value[BUDGET_METRICS];
+        if (!could_be_chosen(c, p)) continue;
+        const struct scored m = scored_of(s, cs, p);
+        bool same = scored_same(m, pick);
+        if (same && p != c->pick) c->same[c->n_same++] = p;
+        tradeoff_values(p, value);
+        if (!same && budget_keeps(&s->tradeoff.budget, value) && (!c->next || tradeoff_preferred(p, c->next)))
+            c->next = p;
+        size_t k = 0;
+        while (k < n && !scored_same(v[k], m)) k++;
+        if (k == n && m.group < s->effect.groups) v[n++] = m;
     }
-    TRY(differences_against(s, pick, wanted, &all, e));
-    keep_alike(s, c, &all);
-    for (size_t i = 0; i < all.n && best != pick; i++)
-        if (all.d[i].group == &s->effect.group[best]) c->budget_cost = all.d[i];
+    return n;
+}
+
+/* m's difference to the pick; seeds 0: there is none. */
+static struct difference difference_of(const struct study *s, const struct differences *all,
+                                       struct scored m) {
+    for (size_t i = 0; i < all->n; i++) {
+        const struct scored of = {(size_t)(all->d[i].group - s->effect.group), all->d[i].precision};
+        if (scored_same(of, m)) return all->d[i];
+    }
+    return (struct difference){.seeds = 0};
+}
+
+/* Of the pick to the model, where d is of the model to the pick. */
+static struct difference turned(struct difference d, const char *precision) {
+    const struct difference was = d;
+    d.group = was.against;
+    d.against = was.group;
+    d.precision = precision;
+    d.value = -was.value;
+    d.lo = -was.hi;
+    d.hi = -was.lo;
+    d.seeds_lo = -was.seeds_hi;
+    d.seeds_hi = -was.seeds_lo;
+    return d;
+}
+
+static int compare(const struct study *s, struct choices *cs, struct choice *c, struct err *e) {
+    const struct scored pick = scored_of(s, cs, c->pick);
+    size_t room = s->tradeoff.n + 1;
+    struct scored *model = arena_alloc(&cs->arena, room * sizeof *model);
+    struct differences all;
+    c->same = arena_alloc(&cs->arena, room * sizeof(const struct tradeoff_point *));
+    c->like.d = mem_calloc(room, sizeof *c->like.d);
+    if (!model || !c->same || !c->like.d) return err_nomem(e, room * sizeof *c->like.d);
+    size_t n = list_models(s, cs, c, model);
+    if (pick.group >= s->effect.groups) return 0;
+    TRY(differences_against(s, pick, model, n, &all, e));
+    c->compared = all.n;
+    keep_alike(s, cs, c, &all);
+    c->budget_cost = difference_of(s, &all, scored_of(s, cs, c->free));
+    if (c->next) c->lead = turned(difference_of(s, &all, scored_of(s, cs, c->next)), pick.precision);
     differences_release(&all);
     return 0;
 }

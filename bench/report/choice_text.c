@@ -92,6 +92,15 @@ static void say_closest(const struct study *s, const struct choice *c, struct st
     str_add(out, ". ");
 }
 
+static void add_difference(const struct difference *d, struct str *out) {
+    str_addf(out, "%+.4f GAUC on test, paired by user %+.4f to %+.4f", d->value, d->lo, d->hi);
+    if (!isnan(d->seeds_lo)) str_addf(out, ", over seeds %+.4f to %+.4f", d->seeds_lo, d->seeds_hi);
+    str_add(out, "; ");
+}
+
+static bool above(const struct difference *d) { return d->lo > 0 && !(d->seeds_lo <= 0); }
+static bool below(const struct difference *d) { return d->hi < 0 && !(d->seeds_hi >= 0); }
+
 static void say_cost(const struct study *s, const struct choice *c, struct str *out) {
     const struct difference *d = &c->budget_cost;
     if (!budget_limits(&s->tradeoff.budget)) return;
@@ -101,22 +110,65 @@ static void say_cost(const struct study *s, const struct choice *c, struct str *
     }
     str_add(out, "Without the budget validation would choose ");
     add_name(s, c->free, out);
-    if (!d->seeds) {
+    if (choices_same_scores(s, c->free, c->pick)) {
+        str_add(out, ", which is the same model with the same scores: the budget costs no quality. ");
+    } else if (!d->seeds) {
         str_addf(out, " (GAUC on test %.4f). ", c->free->gauc.mean);
+    } else {
+        str_add(out, ": ");
+        add_difference(d, out);
+        str_add(out, above(d) ? "that is what the budget costs. "
+                              : "so these rows do not show that the budget costs anything. ");
+    }
+}
+
+/* By how much it won, and over what. */
+static void say_next(const struct study *s, const struct choice *c, struct str *out) {
+    const struct difference *d = &c->lead;
+    if (!c->next) {
+        str_add(out,
+                budget_limits(&s->tradeoff.budget) ? "No other model fits. " : "There is no other model. ");
         return;
     }
-    str_addf(out, ": %+.4f GAUC on test, paired by user %+.4f to %+.4f", d->value, d->lo, d->hi);
-    if (!isnan(d->seeds_lo)) str_addf(out, ", over seeds %+.4f to %+.4f", d->seeds_lo, d->seeds_hi);
-    str_add(out, "; ");
-    bool told = d->lo > 0 && !(d->seeds_lo <= 0);
-    str_add(out, told ? "that is what the budget costs. "
-                      : "so these rows do not show that the budget costs anything. ");
+    str_add(out, "The runner-up on validation is ");
+    add_name(s, c->next, out);
+    str_addf(out, " with %.4f there", c->next->gauc_valid);
+    if (!d->seeds) {
+        str_addf(out, " and %.4f on test. ", c->next->gauc.mean);
+        return;
+    }
+    str_add(out, "; against it the choice has ");
+    add_difference(d, out);
+    str_add(out, above(d)   ? "better. "
+                 : below(d) ? "worse on test rows, which decide nothing. "
+                            : "these rows do not tell the two apart. ");
 }
 
 enum { NAMED = 6 };
 
+static void add_timed(const struct study *s, const struct tradeoff_point *p, struct str *out) {
+    char time[24];
+    plot_microseconds(time, p->p50_us);
+    add_name(s, p, out);
+    str_addf(out, " (%s", time);
+}
+
+static void say_same(const struct study *s, const struct choice *c, struct str *out) {
+    for (size_t i = 0; i < c->n_same && i < NAMED; i++) {
+        str_add(out, i ? ", " : "The same scores, in another store or under another name: ");
+        add_timed(s, c->same[i], out);
+        str_add(out, ")");
+    }
+    if (c->n_same > NAMED) str_addf(out, " and %zu more", c->n_same - NAMED);
+    if (c->n_same) str_add(out, ". ");
+}
+
 static void say_alike(const struct study *s, const struct choice *c, struct str *out) {
-    if (!c->like.d) return;
+    if (!c->compared) {
+        if (c->points > c->n_same + 1)
+            str_add(out, "There are no predictions/ by which it could be told from the others. ");
+        return;
+    }
     if (!c->like.n) {
         str_add(out, "Test rows tell every other model from it. ");
         return;
@@ -125,15 +177,9 @@ static void say_alike(const struct study *s, const struct choice *c, struct str 
              "Test rows do not tell it from %zu other model%s (paired interval over users or seeds holds 0)",
              c->like.n, c->like.n == 1 ? "" : "s");
     for (size_t i = 0; i < c->like.n && i < NAMED; i++) {
-        const struct tradeoff_point *p = study_point(s, c->candidates, c->like.d[i].group);
-        char label[STUDY_LABEL_MAX], time[24] = "not timed";
-        study_group_label(s, c->like.d[i].group, label);
-        if (p) plot_microseconds(time, p->p50_us);
-        str_addf(out, "%s %s (%s, %+.4f)",
-                 i                   ? ","
-                 : c->like.n > NAMED ? "; the fastest are"
-                                     : ":",
-                 label, time, c->like.d[i].value);
+        str_add(out, i ? ", " : c->like.n > NAMED ? "; the fastest are " : ": ");
+        add_timed(s, choice_point(s, c, &c->like.d[i]), out);
+        str_addf(out, ", %+.4f)", c->like.d[i].value);
     }
     str_add(out, ". ");
 }
@@ -163,7 +209,9 @@ void choice_text(const struct study *s, const struct choice *c, struct str *out)
     str_add(out, " on test; ");
     add_speed(c->pick, out);
     str_add(out, ". ");
+    say_next(s, c, out);
     say_cost(s, c, out);
+    say_same(s, c, out);
     say_alike(s, c, out);
     say_optimism(s, c, out);
 }
@@ -216,23 +264,26 @@ static json_t *point_json(const struct study *s, const struct tradeoff_point *p)
 
 static json_t *difference_json(const struct difference *d) {
     if (!d->seeds) return json_null();
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "variant", d->group->variant, "features",
-                     d->group->features, "difference", number(d->value), "lo", number(d->lo), "hi",
-                     number(d->hi), "seeds_lo", number(d->seeds_lo), "seeds_hi", number(d->seeds_hi));
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "variant", d->group->variant, "features",
+                     d->group->features, "precision", d->precision, "difference", number(d->value), "lo",
+                     number(d->lo), "hi", number(d->hi), "seeds_lo", number(d->seeds_lo), "seeds_hi",
+                     number(d->seeds_hi));
 }
 
 static json_t *choice_json(const struct study *s, const struct choice *c) {
-    json_t *like = json_array();
+    json_t *like = json_array(), *same = json_array();
+    for (size_t i = 0; i < c->n_same; i++) json_array_append_new(same, point_json(s, c->same[i]));
     for (size_t i = 0; i < c->like.n; i++) json_array_append_new(like, difference_json(&c->like.d[i]));
     struct str text = STR_INIT;
     choice_text(s, c, &text);
     json_t *j = json_pack(
-        "{s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:s}", "candidates",
-        number(c->candidates), "points", (json_int_t)c->points, "fit", (json_int_t)c->fit, "doubtful",
-        (json_int_t)c->doubtful, "incomplete", (json_int_t)c->incomplete, "chosen", point_json(s, c->pick),
-        "unconstrained", point_json(s, c->free), "budget_cost", difference_json(&c->budget_cost),
-        "not_told_apart", like, "chosen_on_test", point_json(s, c->by_test), "optimism",
-        number(c->pick ? c->optimism : (double)NAN), "closest",
+        "{s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:s}",
+        "candidates", number(c->candidates), "points", (json_int_t)c->points, "fit", (json_int_t)c->fit,
+        "doubtful", (json_int_t)c->doubtful, "incomplete", (json_int_t)c->incomplete, "chosen",
+        point_json(s, c->pick), "runner_up", point_json(s, c->next), "lead", difference_json(&c->lead),
+        "same_scores", same, "unconstrained", point_json(s, c->free), "budget_cost",
+        difference_json(&c->budget_cost), "not_told_apart", like, "chosen_on_test", point_json(s, c->by_test),
+        "optimism", number(c->pick ? c->optimism : (double)NAN), "closest",
         c->pick ? json_null() : point_json(s, c->closest), "qps_of", c->usable ? "usable" : "closed",
         "qps_limit_ms", number(c->usable_limit_ms), "explanation", text.p ? text.p : "");
     str_release(&text);

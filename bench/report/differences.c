@@ -50,15 +50,24 @@ static int load_run(const struct study *s, const char *file, struct gauc *out, s
     return rc;
 }
 
-static int load_model(const struct study *s, size_t group, struct model *m, struct err *e) {
+static bool as_trained(const char *precision) { return !*precision || !strcmp(precision, "fp32"); }
+
+bool scored_same(struct scored a, struct scored b) {
+    return a.group == b.group &&
+           (as_trained(a.precision) ? as_trained(b.precision) : !strcmp(a.precision, b.precision));
+}
+
+static int load_model(const struct study *s, struct scored which, struct model *m, struct err *e) {
+    const char *folder = as_trained(which.precision) ? "" : which.precision;
     *m = (struct model){0, mem_calloc(s->effect.runs + 1, sizeof *m->run),
                         mem_calloc(s->effect.runs + 1, sizeof *m->own)};
     if (!m->run || !m->own) return err_nomem(e, s->effect.runs * sizeof *m->own);
     for (size_t i = 0; i < s->effect.runs; i++) {
         const struct effect_run *r = &s->effect.run[i];
         char file[512], path[1024];
-        if (r->group != group || !r->ok || !r->has_test) continue;
-        snprintf(file, sizeof file, "predictions/%s.%s.%s.csv", r->variant, r->features, r->seed);
+        if (r->group != which.group || !r->ok || !r->has_test) continue;
+        snprintf(file, sizeof file, "predictions/%s%s%s.%s.%s.csv", folder, *folder ? "/" : "", r->variant,
+                 r->features, r->seed);
         TRY(file_join(path, sizeof path, s->dir, file, e));
         if (!file_exists(path)) continue;
         TRY(load_run(s, file, &m->own[m->runs], e));
@@ -139,15 +148,18 @@ static int correct(struct differences *d, struct err *e) {
     return rc;
 }
 
-/* Every wanted group against one, whose runs are `first`. */
-static int compare_all(const struct study *s, size_t against, const bool *wanted, struct model *first,
-                       size_t (*pair)[2], double *by_seed, struct differences *out, struct err *e) {
-    for (size_t g = 0; g < s->effect.groups && first->runs; g++) {
+/* Each against one, whose runs are `first`. */
+static int compare_all(const struct study *s, struct scored against, const struct scored *v, size_t n,
+                       struct model *first, size_t (*pair)[2], double *by_seed, struct differences *out,
+                       struct err *e) {
+    for (size_t i = 0; i < n && first->runs; i++) {
         struct model m;
-        if (g == against || (wanted && !wanted[g])) continue;
+        if (scored_same(v[i], against)) continue;
         struct difference *d = &out->d[out->n];
-        int rc = load_model(s, g, &m, e);
-        *d = (struct difference){.group = &s->effect.group[g], .against = &s->effect.group[against]};
+        int rc = load_model(s, v[i], &m, e);
+        *d = (struct difference){.group = &s->effect.group[v[i].group],
+                                 .against = &s->effect.group[against.group],
+                                 .precision = v[i].precision};
         if (!rc) d->seeds = match_seeds(s, &m, first, pair);
         if (!rc && d->seeds) rc = compare(s, &m, first, pair, by_seed, d, e);
         release_model(&m);
@@ -158,19 +170,26 @@ static int compare_all(const struct study *s, size_t against, const bool *wanted
 }
 
 int differences_load(const struct study *s, struct differences *out, struct err *e) {
-    return differences_against(s, 0, NULL, out, e);
+    size_t n = s->effect.groups;
+    struct scored *all = mem_calloc(n + 1, sizeof *all);
+    if (!all) return err_nomem(e, n * sizeof *all);
+    for (size_t g = 0; g < n; g++) all[g] = (struct scored){g, ""};
+    int rc = differences_against(s, all[0], all, n, out, e);
+    mem_free(all);
+    return rc;
 }
 
-int differences_against(const struct study *s, size_t against, const bool *wanted, struct differences *out,
-                        struct err *e) {
+int differences_against(const struct study *s, struct scored against, const struct scored *v, size_t n,
+                        struct differences *out, struct err *e) {
     size_t runs = s->effect.runs + 1;
     struct model first = {0};
     size_t(*pair)[2] = mem_calloc(runs * runs, sizeof *pair);
     double *by_seed = mem_calloc(runs, sizeof *by_seed);
-    *out = (struct differences){0, mem_calloc(s->effect.groups + 1, sizeof *out->d)};
+    *out = (struct differences){0, mem_calloc(n + 1, sizeof *out->d)};
     int rc = pair && by_seed && out->d ? 0 : err_nomem(e, runs * runs * sizeof *pair);
-    if (!rc && s->effect.groups > 1) rc = load_model(s, against, &first, e);
-    if (!rc && s->effect.groups > 1) rc = compare_all(s, against, wanted, &first, pair, by_seed, out, e);
+    bool others = n > 1 || (n == 1 && !scored_same(v[0], against));
+    if (!rc && others) rc = load_model(s, against, &first, e);
+    if (!rc && others) rc = compare_all(s, against, v, n, &first, pair, by_seed, out, e);
     release_model(&first);
     mem_free(pair);
     mem_free(by_seed);

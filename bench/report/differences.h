@@ -6,6 +6,8 @@
  * repeated. A model is called better or worse when its p over users, corrected for the number of models (Holm 1979), is below
  * 5 % and the interval over seeds leaves 0 out.
  *
+ * A model as it is served in a lower precision is another one than as it was trained: its scores are in predictions/int8/.
+ *
  *     struct differences d;
  *     TRY(differences_load(&study, &d, e));         n = 0: one model only, or no predictions
  *     TRY(differences_save(&d, "results/mine", e));
@@ -18,6 +20,7 @@
 
 struct difference {
     const struct effect_group *group, *against;
+    const char *precision;     /* of group's scores */
     size_t seeds, users;       /* seeds that both models have; users with both classes */
     double value, lo, hi;      /* GAUC of the model - GAUC of the first; over users */
     double seeds_lo, seeds_hi; /* over seeds; NaN with one */
@@ -25,14 +28,21 @@ struct difference {
 };
 struct differences {
     size_t n;
-    struct difference
-        *d; /* the groups but the first, in their order; without those that have no run in common with it */
+    struct difference *d; /* in the order in which they were asked for */
 };
 
+/* A model by its scores of the test rows: fp32 (or ""): as it was trained. */
+struct scored {
+    size_t group; /* of effect.group */
+    const char *precision;
+};
+
+/* All groups as trained, against the first one. */
 int differences_load(const struct study *s, struct differences *out, struct err *e);
-/* Against group `against`, and only groups with wanted[group] (NULL: all). */
-int differences_against(const struct study *s, size_t against, const bool *wanted, struct differences *out,
-                        struct err *e);
+/* Each of v[n] against one; without itself, and without those that have no run in common with it. */
+int differences_against(const struct study *s, struct scored against, const struct scored *v, size_t n,
+                        struct differences *out, struct err *e);
+bool scored_same(struct scored a, struct scored b);
 int differences_save(const struct differences *d, const char *dir, struct err *e);
 void differences_release(struct differences *d);
 /* "better", "worse", "not told apart" */

@@ -19,6 +19,11 @@ static double x_of(const struct drawn *d, const struct selection_point *p) {
     return p->timed ? p->timed->p50_us : (double)NAN;
 }
 
+/* Against a time, the quality of what was timed. */
+static const struct effect_stat *y_of(const struct drawn *d, const struct selection_point *p) {
+    return d->by_time && p->timed ? &p->timed->gauc : &p->group->metric[EFFECT_GAUC];
+}
+
 /* As in plot_tradeoff.c, a very wide interval is cut at the frame. */
 static bool set_scales(const struct drawn *d, struct panel *p) {
     double x0 = INFINITY, x1 = -INFINITY, y0 = INFINITY, y1 = -INFINITY;
@@ -27,13 +32,13 @@ static bool set_scales(const struct drawn *d, struct panel *p) {
             const struct selection_point *q = &d->sel->curve[i].point[k];
             if (isnan(x_of(d, q))) continue;
             range_add(&x0, &x1, x_of(d, q));
-            range_add(&y0, &y1, q->group->metric[EFFECT_GAUC].mean);
+            range_add(&y0, &y1, y_of(d, q)->mean);
         }
     if (!(x0 <= x1)) return false;
     double room = (y1 - y0) / 4, lo = y0 - room, hi = y1 + room;
     for (int i = 0; i < d->sel->n; i++)
         for (int k = 0; mine(d, i) && k < d->sel->curve[i].n; k++) {
-            const struct effect_stat *g = &d->sel->curve[i].point[k].group->metric[EFFECT_GAUC];
+            const struct effect_stat *g = y_of(d, &d->sel->curve[i].point[k]);
             if (isnan(g->lo)) continue;
             range_add(&y0, &y1, fmax(g->lo, lo));
             range_add(&y0, &y1, fmin(g->hi, hi));
@@ -47,7 +52,7 @@ static void add_data(const struct drawn *d, const struct panel *p, int i) {
     const struct selection_curve *c = &d->sel->curve[i];
     str_addf(p->out, "$c%d << EOD\n", i);
     for (int k = 0; k < c->n; k++) {
-        const struct effect_stat *g = &c->point[k].group->metric[EFFECT_GAUC];
+        const struct effect_stat *g = y_of(d, &c->point[k]);
         if (isnan(x_of(d, &c->point[k]))) continue;
         double lo = isnan(g->lo) ? g->mean : fmax(g->lo, p->y.lo),
                hi = isnan(g->hi) ? g->mean : fmin(g->hi, p->y.hi);
@@ -63,7 +68,7 @@ static void add_times(const struct drawn *d, const struct panel *p, int i) {
     for (int k = 0; k < c->n; k++) {
         const struct tradeoff_point *t = c->point[k].timed;
         if (!d->by_time || !t || isnan(t->p50_lo_us) || isnan(t->p50_hi_us)) continue;
-        double y = c->point[k].group->metric[EFFECT_GAUC].mean;
+        double y = y_of(d, &c->point[k])->mean;
         str_addf(p->out, "%.9g %.9g\n%.9g %.9g\n\n", t->p50_lo_us, y, t->p50_hi_us, y);
     }
     str_add(p->out, "EOD\n");
@@ -76,8 +81,8 @@ static void add_tips(const struct drawn *d, const struct panel *p, struct layout
         char text[700];
         if (isnan(x_of(d, q))) continue;
         snprintf(text, sizeof text, "%.60s, %g fields: GAUC %.4f; %.500s", c->selector, q->k,
-                 q->group->metric[EFFECT_GAUC].mean, q->fields);
-        layout_tip(l, panel_px(p, x_of(d, q)), panel_py(p, q->group->metric[EFFECT_GAUC].mean), 7, text);
+                 y_of(d, q)->mean, q->fields);
+        layout_tip(l, panel_px(p, x_of(d, q)), panel_py(p, y_of(d, q)->mean), 7, text);
     }
 }
 

@@ -92,6 +92,7 @@ static void say_cost(const struct study *s, const struct effect_group *best, dou
     add_group(s, best, out);
     str_add(out, " ");
     add_time(p->p50_us, out);
+    if (*p->precision && strcmp(p->precision, "fp32") != 0) str_addf(out, " in %s", p->precision);
     str_add(out, " at the median");
     if (q && q != p && q->p50_us > 0) {
         double ratio = p->p50_us / q->p50_us;

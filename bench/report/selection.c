@@ -119,9 +119,9 @@ static double attainable(const struct selection_curve *c, double t) {
     for (int i = 0; i < c->n; i++) {
         const struct selection_point *p = &c->point[i];
         if (!p->timed || !(p->timed->p50_us <= t)) continue;
-        if (!best || p->group->valid_gauc > best->group->valid_gauc) best = p;
+        if (!best || p->timed->gauc_valid > best->timed->gauc_valid) best = p;
     }
-    return best ? best->group->metric[EFFECT_GAUC].mean : 0.5;
+    return best ? best->timed->gauc.mean : 0.5;
 }
 
 static double area_by_time(const struct selection *sel, const struct selection_curve *c) {

@@ -9,7 +9,7 @@
  * Area: the mean height of the curve over the Ks that all selectors of the variant share, by the trapezoid rule; with the
  * interval over seeds (Student's t). By response time: the mean over RT, between the fastest and the slowest point of the
  * variant, of the test GAUC of the point that validation prefers among those as fast; where a selector has no point that
- * fast, its GAUC is 1/2.
+ * fast, its GAUC is 1/2. Times and GAUC are those of fp32; where that was not timed, both are of one other precision.
  */
 #ifndef PRERANK_BENCH_SELECTION_H
 #define PRERANK_BENCH_SELECTION_H
@@ -20,7 +20,8 @@ struct selection_point {
     double k;
     const char *fields;
     const struct effect_group *group;
-    const struct tradeoff_point *timed; /* at the largest number of candidates; NULL: not timed */
+    const struct tradeoff_point
+        *timed; /* study_point() at the largest number of candidates; NULL: not timed */
 };
 struct selection_curve {
     const char *variant, *selector;

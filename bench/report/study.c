@@ -174,13 +174,16 @@ void study_group_label(const struct study *s, const struct effect_group *g, char
         snprintf(out, STUDY_LABEL_MAX, "%.60s", g->variant);
 }
 
+static bool is_fp32(const struct tradeoff_point *p) { return !strcmp(p->precision, "fp32"); }
+
 const struct tradeoff_point *study_point(const struct study *s, double candidates,
                                          const struct effect_group *group) {
     const struct tradeoff_point *best = NULL;
     for (size_t i = 0; group && i < s->tradeoff.n; i++) {
         const struct tradeoff_point *p = &s->tradeoff.point[i];
         if (p->group != group || p->candidates != candidates || isnan(p->p50_us)) continue;
-        if (!best || p->p50_us < best->p50_us) best = p;
+        bool nearer = best && is_fp32(p) != is_fp32(best) ? is_fp32(p) : !best || p->p50_us < best->p50_us;
+        if (nearer) best = p;
     }
     return best;
 }

@@ -43,7 +43,8 @@ void study_release(struct study *s);
 void study_label(const struct study *s, const struct tradeoff_point *p, unsigned what,
                  char out[STUDY_LABEL_MAX]);
 void study_group_label(const struct study *s, const struct effect_group *g, char out[STUDY_LABEL_MAX]);
-/* The point of `group` with the lowest p50 at that number of candidates, or NULL. */
+/* The point of `group` with the lowest p50 at that number of candidates, or NULL: one in fp32, whose quality is the group's;
+ * only where there is none, one in another precision, whose quality (p->gauc) is its own. */
 const struct tradeoff_point *study_point(const struct study *s, double candidates,
                                          const struct effect_group *group);
 /* A member of the manifest by path, "config.measure.limit_ms"; NULL when it is not there. */

@@ -161,6 +161,13 @@ static int quality_in(struct lowered *l, const struct graph *g, const struct swe
                           q, l->e);
 }
 
+/* predictions/int8/<run>.csv: differences of models as they are served come from these. */
+static int save_scores(struct lowered *l, const struct sweep_run *r, enum precision p, const float *score) {
+    char folder[64];
+    snprintf(folder, sizeof folder, "predictions/%s", precision_names[p]);
+    return sweep_save_predictions(l->s, r, folder, score, l->e);
+}
+
 static int one_split(struct lowered *l, const struct graph *g, const struct sweep_run *r, enum split split,
                      float *score, float *exact) {
     const struct opt_ints *p = &l->s->x->measure.precision;
@@ -171,7 +178,9 @@ static int one_split(struct lowered *l, const struct graph *g, const struct swee
     for (int k = 0; k < p->n; k++) {
         if (p->v[k] == PRECISION_FP32) continue;
         TRY(quality_in(l, g, r, (enum precision)p->v[k], split, score, &q, &served));
-        if (served) TRY(row(l, r, (enum precision)p->v[k], split, &q, &plain, score, exact));
+        if (!served) continue;
+        TRY(row(l, r, (enum precision)p->v[k], split, &q, &plain, score, exact));
+        if (split == SPLIT_TEST) TRY(save_scores(l, r, (enum precision)p->v[k], score));
     }
     return 0;
 }

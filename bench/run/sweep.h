@@ -103,6 +103,9 @@ int sweep_path(const struct sweep *s, const char *sub, const struct sweep_run *r
 /* sweep_files.c: writes what one run leaves; `failure` is NULL, or why it has no model. Sets r->result. */
 int sweep_save_run(const struct sweep *s, struct sweep_run *r, const struct trained *m, const char *failure,
                    struct err *e);
+/* Scores of the test rows: FOLDER/<id>.csv. */
+int sweep_save_predictions(const struct sweep *s, const struct sweep_run *r, const char *folder,
+                           const float *score, struct err *e);
 int sweep_load_run(const struct sweep *s, struct sweep_run *r,
                    struct err *e); /* r->result stays NULL: not finished */
 /* Parts of these, for a run that is taken over. sweep_save_renamed: the result of an equal one, under r's names. */

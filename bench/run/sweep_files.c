@@ -121,11 +121,13 @@ static json_t *rows_json(const struct sweep *s, const struct sweep_run *r, const
 
 /* ---- predictions and models ---- */
 
-static int save_predictions(const struct sweep *s, const struct sweep_run *r, const float *score,
-                            struct err *e) {
+int sweep_save_predictions(const struct sweep *s, const struct sweep_run *r, const char *folder,
+                           const float *score, struct err *e) {
     char path[1024];
-    TRY(sweep_path(s, "predictions", r, ".csv", path, e));
     struct file_out o;
+    TRY(file_join(path, sizeof path, s->dir, folder, e));
+    TRY(file_make_dirs(path, e));
+    TRY(sweep_path(s, folder, r, ".csv", path, e));
     TRY(file_begin(&o, path, e));
     fputs("row,user,label,score\n", o.f);
     uint64_t begin = s->ds->split[SPLIT_TEST].begin, end = s->ds->split[SPLIT_TEST].end;
@@ -205,7 +207,7 @@ int sweep_save_run(const struct sweep *s, struct sweep_run *r, const struct trai
                    struct err *e) {
     TRY(sweep_make_folders(s, e));
     if (!failure) {
-        TRY(save_predictions(s, r, m->test_score, e));
+        TRY(sweep_save_predictions(s, r, "predictions", m->test_score, e));
         TRY(save_model(s, r, m, e));
     }
     return finish(s, r, rows_json(s, r, m, failure), m->note, failure ? "failed" : "ok", e);

@@ -83,9 +83,10 @@ def keeps(points, budget):
     return fit
 
 
-def user_auc(folder, variant, features, seed):
-    """AUC and rows of each user with both classes, by the rank sum."""
-    p = pd.read_csv(os.path.join(folder, "predictions", f"{variant}.{features}.{seed}.csv"))
+def user_auc(folder, variant, features, precision, seed):
+    """AUC and rows of each user with both classes, by the rank sum, with the scores of that precision."""
+    lower = [] if precision == "fp32" else [precision]
+    p = pd.read_csv(os.path.join(folder, "predictions", *lower, f"{variant}.{features}.{seed}.csv"))
     p["rank"] = p.score.astype(np.float32).groupby(p.user).rank()
     g = p.groupby("user").agg(n=("label", "size"), pos=("label", "sum"))
     g["sum"] = p[p.label == 1].groupby("user")["rank"].sum()
@@ -94,8 +95,8 @@ def user_auc(folder, variant, features, seed):
 
 
 class Model:
-    def __init__(self, folder, variant, features, seeds):
-        runs = [user_auc(folder, variant, features, seed) for seed in seeds]
+    def __init__(self, folder, variant, features, precision, seeds):
+        runs = [user_auc(folder, variant, features, precision, seed) for seed in seeds]
         self.weight = runs[0][1]
         self.by_seed = [np.average(auc, weights=n) for auc, n in runs]
         self.user = sum(auc for auc, _ in runs) / len(runs)
@@ -131,12 +132,13 @@ def check_difference(name, is_, want):
     differs(f"{name} over users to", is_["hi"], hi, (hi - lo) / 4)
 
 
-def check_alike(folder, c, points, pick, free):
-    """Which models cannot be told from the pick. Where a bound lies so near 0 that a bootstrap decides it by chance, either will do."""
+def check_alike(folder, c, points, pick, free, after):
+    """Which models, each in a precision, cannot be told from the pick; what the budget costs, and by how much the pick leads. Where a
+    bound lies so near 0 that a bootstrap decides it by chance, either will do."""
     trained, rng = names(folder), np.random.default_rng(1)
     seeds = sorted(pd.read_csv(os.path.join(folder, "effect.csv")).seed.unique())
-    of = lambda p: (p.variant, trained.get((p.variant, p.features), p.features))  # noqa: E731
-    said = {(d["variant"], d["features"]): d for d in c["not_told_apart"]}
+    of = lambda p: (p.variant, trained.get((p.variant, p.features), p.features), p.precision)  # noqa: E731
+    said = {(d["variant"], d["features"], d["precision"]): d for d in c["not_told_apart"]}
     mine = Model(folder, *of(pick), seeds)
     for key in sorted({of(p) for p in points.itertuples()} - {of(pick)}):
         d = difference(Model(folder, *key, seeds), mine, rng)
@@ -150,6 +152,11 @@ def check_alike(folder, c, points, pick, free):
             check_difference(str(key), said[key], d)
         if key == of(free) and c["budget_cost"]:
             check_difference("budget_cost", c["budget_cost"], d)
+        if after is not None and key == of(after):
+            check_difference("lead", c["lead"], (-value, -hi, -lo, -seeds_hi, -seeds_lo))
+    differs("there is a lead", c["lead"] is not None, after is not None)
+    same = sorted((p.features, p.store) for p in points.itertuples() if of(p) == of(pick) and p.Index != pick.name)
+    differs("the same scores", str(sorted((p["features"], p["store"]) for p in c["same_scores"])), str(same))
     differs("the budget has a cost in test rows", c["budget_cost"] is not None, of(free) != of(pick))
 
 
@@ -163,7 +170,15 @@ def check_tradeoff(folder, points):
         differs(f"{name}: gauc_valid", p.gauc_valid, p.valid)
 
 
-def check_words(c, pick, free, by_test):
+def seeds_words(d):
+    return "" if d["seeds_lo"] is None else f", over seeds {d['seeds_lo']:+.4f} to {d['seeds_hi']:+.4f}"
+
+
+def difference_words(d):
+    return f"{d['difference']:+.4f} GAUC on test, paired by user {d['lo']:+.4f} to {d['hi']:+.4f}{seeds_words(d)}; "
+
+
+def check_words(c, pick, free, by_test, after):
     """The explanation says what the numbers say, rounded."""
     text, cost = c["explanation"], c["budget_cost"]
     rate = f"(QPS usable at {pick.usable_limit_ms:g} ms)" if c["qps_of"] == "usable" else "(QPS of a closed loop)"
@@ -171,9 +186,15 @@ def check_words(c, pick, free, by_test):
             f"GAUC {pick.valid:.4f} on validation", f"{pick.gauc:.4f}"]
     if not math.isnan(pick.lo):
         want.append(f"(95 % interval {pick.lo:.4f} to {pick.hi:.4f}) on test")
+    if after is not None:
+        want += [f"with {after.valid:.4f} there; against it the choice has {difference_words(c['lead'])}"]
+        told = [c["lead"][k] for k in ("lo", "seeds_lo") if c["lead"][k] is not None]
+        if min(told) > 0:
+            want.append("; better. ")
+    else:
+        want.append("No other model fits" if "within" in text else "There is no other model")
     if cost:
-        seeds = "" if cost["seeds_lo"] is None else f", over seeds {cost['seeds_lo']:+.4f} to {cost['seeds_hi']:+.4f}"
-        want.append(f"{cost['difference']:+.4f} GAUC on test, paired by user {cost['lo']:+.4f} to {cost['hi']:+.4f}{seeds}; ")
+        want.append(difference_words(cost))
         shown = cost["lo"] > 0 and not (cost["seeds_lo"] is not None and cost["seeds_lo"] <= 0)
         want.append("that is what the budget costs" if shown else "do not show that the budget costs anything")
     elif free.name == pick.name and "within" in text:
@@ -190,6 +211,15 @@ def check_words(c, pick, free, by_test):
         differs(f"the explanation says \"{part}\"", part in text, True)
     if re.search(r"nan|inf\b", text):
         differs("the explanation", text, "without nan")
+
+
+def runner_up(folder, fit, pick):
+    """The best on validation of the models that fit and have other scores than the pick: other fields, or another precision."""
+    trained = names(folder)
+    of = [trained.get((p.variant, p.features), p.features) for p in fit.itertuples()]
+    mine = trained.get((pick.variant, pick.features), pick.features)
+    other = fit[(fit.variant != pick.variant) | (np.array(of) != mine) | (fit.precision != pick.precision)]
+    return None if other.empty else other.sort_values(["valid", "p50_us"], ascending=[False, True], kind="stable").iloc[0]
 
 
 def main(folder):
@@ -215,8 +245,12 @@ def main(folder):
         check_point("chosen", c["chosen"], pick)
         check_point("chosen on test", c["chosen_on_test"], by_test)
         differs("optimism", c["optimism"], by_test.gauc - pick.gauc)
-        check_alike(folder, c, mine, pick, free)
-        check_words(c, pick, free, by_test)
+        after = runner_up(folder, fit, pick)
+        differs("there is a runner-up", c["runner_up"] is not None, after is not None)
+        if after is not None:
+            check_point("runner-up", c["runner_up"], after)
+        check_alike(folder, c, mine, pick, free, after)
+        check_words(c, pick, free, by_test, after)
     print(f"{checked} figures, {wrong} differ")
     return 1 if wrong or not checked else 0
 

@@ -3,6 +3,7 @@
 #include "bench/results.h"
 #include "tests/bench/results.h"
 #include <criterion/criterion.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,60 @@ Test(differences, say_better_and_worse_when_users_and_seeds_agree) {
     const char *table = scratch_read(&s, "differences.csv");
     cr_expect_str_eq(cell(&s, table, "variant=b", "verdict"), "better");
     cr_expect_str_eq(cell(&s, table, "variant=c", "verdict"), "worse");
+}
+
+/* The model in int8 ranks worse than the fp32 one by as much as the predictions say, and only it fits the budget. */
+Test(differences, a_model_in_a_lower_precision_is_compared_by_the_scores_of_that_precision) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/predictions/int8", s.dir);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    predictions("a.all.1", 0);
+    predictions("int8/a.all.1", 1);
+    predictions("b.all.1", 3);
+    predictions("int8/b.all.1", 2);
+    results_minimal(
+        &s, "a,all,1,test,0.7,,,ok\na,all,1,valid,0.7,,,ok\nb,all,1,test,0.6,,,ok\nb,all,1,valid,0.6,,,ok\n",
+        "");
+    scratch_write(&s, "compute.csv",
+                  "variant,features,precision,store,candidates,load,qps,p50_us\n"
+                  "a,all,fp32,memory,10,closed,9,200\na,all,int8,memory,10,closed,9,100\n"
+                  "a,all,int8,lmdb,10,closed,9,150\nb,all,fp32,memory,10,closed,9,190\n"
+                  "b,all,int8,memory,10,closed,9,90\n");
+    scratch_write(&s, "precision.csv",
+                  "variant,features,precision,seed,split,gauc_delta\na,all,int8,1,test,-0.01\n"
+                  "a,all,int8,1,valid,-0.01\nb,all,int8,1,test,-0.01\nb,all,int8,1,valid,-0.01\n");
+    struct ran r = prerank(&s, "report %s --no-plots --set select.subject_to.p50_ms=0.15", s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    json_t *j = json_loads(scratch_read(&s, "chosen.json"), 0, NULL),
+           *c = json_array_get(json_object_get(j, "choices"), 0), *cost = json_object_get(c, "budget_cost"),
+           *lead = json_object_get(c, "lead"), *same = json_object_get(c, "same_scores");
+    cr_expect_str_eq(json_string_value(json_object_get(json_object_get(c, "chosen"), "precision")), "int8");
+    cr_expect_str_eq(json_string_value(json_object_get(cost, "precision")), "fp32");
+    cr_expect_float_eq(json_number_value(json_object_get(cost, "difference")), gauc(0) - gauc(1), 1e-7);
+    cr_expect_str_eq(json_string_value(json_object_get(json_object_get(c, "runner_up"), "variant")), "b");
+    cr_expect_float_eq(json_number_value(json_object_get(lead, "difference")), gauc(1) - gauc(2), 1e-7);
+    cr_expect_gt(json_number_value(json_object_get(lead, "lo")), 0);
+    cr_expect_eq(json_array_size(same), 1, "the other store");
+    cr_expect_str_eq(json_string_value(json_object_get(json_array_get(same, 0), "store")), "lmdb");
+    char want[200];
+    snprintf(
+        want, sizeof want,
+        "runner-up on validation is b · int8 · memory with 0.5900 there; against it the choice has %+.4f",
+        gauc(1) - gauc(2));
+    cr_expect(strstr(json_string_value(json_object_get(c, "explanation")), want), "%s\n%s", want,
+              json_string_value(json_object_get(c, "explanation")));
+    json_decref(j);
+}
+
+Test(differences, nothing_is_said_of_what_could_not_be_compared) {
+    results_minimal(
+        &s, "a,all,1,test,0.7,,,ok\na,all,1,valid,0.7,,,ok\nb,all,1,test,0.6,,,ok\nb,all,1,valid,0.6,,,ok\n",
+        "a,all,10,5,6\nb,all,10,5,6\n");
+    struct ran r = prerank(&s, "report %s --no-plots --set select.subject_to.p50_ms=1", s.dir);
+    cr_assert_eq(r.status, 0, "%s", r.err);
+    const char *text = scratch_read(&s, "chosen.json");
+    cr_expect(strstr(text, "There are no predictions/ by which") && !strstr(text, "tell every other"), "%s",
+              text);
 }
 
 Test(differences, need_predictions_of_the_same_rows) {

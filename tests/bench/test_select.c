@@ -674,7 +674,8 @@ Test(select, the_choice_and_every_figure_of_its_explanation_equal_pandas_and_sci
     write_planted(all_columns, "", small);
     assert_status(prerank(&s,
                           "run %s/x.yaml --out %s/out --set measure.precision=[fp32,int8] "
-                          "--set measure.recall_requests=0 --set select.subject_to.n_features=3",
+                          "--set measure.store=[memory,lmdb] --set measure.recall_requests=0 "
+                          "--set select.subject_to.n_features=3",
                           s.dir, s.dir),
                   0);
     char command[128];
@@ -760,6 +761,34 @@ Test(select, verdicts_stand_beside_what_they_are_about_and_missing_items_are_not
     r = choose_of(CLOSED("a", "items missing"), "--set select.subject_to.p99_ms=1");
     assert_status(r, 3);
     cr_expect(strstr(r.err, "No point fits"), "%s", r.err);
+}
+
+/* Each K with a time in fp32 and a shorter one in int8, whose quality is another. */
+Test(select, the_area_over_response_time_pairs_times_with_the_quality_of_their_precision) {
+    results_minimal(&s,
+                    "a,se-1,1,test,0.60,,,ok\na,se-1,1,valid,0.60,,,ok\na,se-2,1,test,0.70,,,ok\n"
+                    "a,se-2,1,valid,0.70,,,ok\na,se-3,1,test,0.65,,,ok\na,se-3,1,valid,0.65,,,ok\n",
+                    "");
+    scratch_write(&s, "subsets.csv",
+                  "variant,selector,k,features,trained_as,n_fields,fields\na,se,1,se-1,se-1,1,x\n"
+                  "a,se,2,se-2,se-2,2,x y\na,se,3,se-3,se-3,3,x y z\n");
+    scratch_write(&s, "importance.csv", "variant,selector,seed,field,importance\n");
+    static const char head[] = "variant,features,precision,candidates,p50_us\n",
+                      lower[] = "a,se-1,int8,10,50\na,se-2,int8,10,60\na,se-3,int8,10,150\n",
+                      exact[] = "a,se-1,fp32,10,100\na,se-2,fp32,10,200\na,se-3,fp32,10,300\n";
+    char text[400];
+    scratch_write(&s, "precision.csv",
+                  "variant,features,precision,seed,split,gauc_delta\na,se-1,int8,1,test,-0.1\n"
+                  "a,se-2,int8,1,test,-0.1\na,se-3,int8,1,test,-0.1\n");
+    for (int both = 0; both < 2; both++) {
+        snprintf(text, sizeof text, "%s%s%s", head, lower, both ? exact : "");
+        scratch_write(&s, "compute.csv", text);
+        struct ran r = prerank(&s, "report %s --no-plots", s.dir);
+        assert_status(r, 0);
+        double area = atof(cell(&s, scratch_read(&s, "selection.csv"), "selector=se", "area_rt")),
+               want = both ? (.60 + .70) / 2 : (.60 * 10 + .70 * 90) / 100 - .1;
+        cr_expect_float_eq(area, want, 1e-6, "%g, not %g", area, want);
+    }
 }
 
 Test(select, a_budget_that_is_about_nothing_that_was_timed_is_exit_3) {
