@@ -259,6 +259,19 @@ Test(select, every_variant_precision_and_number_of_candidates_has_its_points_and
     cr_expect(strstr(scratch_read(&s, "out/plots/selection-k-mlp.svg"), legend), "%s", legend);
 }
 
+Test(select, areas_and_their_intervals_equal_numpy_and_scipy) {
+    write_planted(
+        all_columns, "",
+        "variants:\n  - dssm: {dim: 4, hidden: [8]}\n  - mlp: {dim: 4, hidden: [16]}\nseeds: [1, 2, 3]\n"
+        "train: {batch: 256, epochs: 1, rows: 3000}\n"
+        "measure: {candidates: [20, 50], requests: 60, min_seconds: 0, recall_requests: 0}\n"
+        "select: {rank_by: [single, random], top_k: [1, 3, 4, 7]}\n");
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/out", s.dir, s.dir), 0);
+    char command[128];
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/bench/check_selection.py %s/out >&2", s.dir);
+    cr_expect_eq(system(command), 0, "%s", scratch_read(&s, "out/selection.csv"));
+}
+
 Test(select, fields_of_two_towers_are_told_from_noise_on_both_sides) {
     write_planted(
         all_columns, "",
