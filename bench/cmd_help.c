@@ -13,7 +13,7 @@ const struct command commands[] = {
      cmd_data},
     {"run",
      "run CONFIG [--out DIR] [--set KEY=VALUE]... [--threads N] [--resume] [--quiet]\n              "
-     "[--no-report] [--instructions]",
+     "[--no-report] [--instructions] [--costs-of RESULTS]",
      "train every variant on every feature subset, measure, report",
      "  --out DIR        where the results go; default results/<name of the experiment>\n"
      "  --set KEY=VALUE  change an option: train.batch=512, dssm.hidden=[64,32], measure.candidates=[100]\n"
@@ -21,7 +21,8 @@ const struct command commands[] = {
      "  --resume         keep the runs that DIR already has; without it they are made again\n"
      "  --quiet          no progress\n"
      "  --no-report      no plots, no report.html, nothing on stdout\n"
-     "  --instructions   count the instructions of a request with valgrind, into instructions.csv\n",
+     "  --instructions   count the instructions of a request with valgrind, into instructions.csv\n"
+     "  --costs-of RESULTS  rank fields by the costs that another run of the experiment ranked them by\n",
      cmd_run},
     {"report", "report RESULTS [--set select.subject_to.KEY=VALUE]... [--no-plots]",
      "tables, plots, report.html from what a run wrote",

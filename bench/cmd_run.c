@@ -22,7 +22,7 @@
 #include <string.h>
 
 struct run {
-    const char *config, *out, *threads_text;
+    const char *config, *out, *threads_text, *costs_of;
     struct arg_list set;
     bool resume, quiet, no_report, instructions;
     int threads;
@@ -130,7 +130,20 @@ static int with_data(struct run *r, struct err *e) {
     return r->no_report ? report_choose(r->dir, e) : show(r, e);
 }
 
+static int take_costs_of(struct run *r, struct err *e) {
+    char path[1024];
+    if (!r->costs_of) return 0;
+    TRY(file_join(path, sizeof path, r->costs_of, "manifest.json", e));
+    if (!file_exists(path))
+        return err_set(e, ERR_INPUT,
+                       "--costs-of %s: is no results folder of `prerank run`: it has no manifest.json",
+                       r->costs_of);
+    r->x.select.costs_of = r->costs_of;
+    return 0;
+}
+
 static int run(struct run *r, struct err *e) {
+    TRY(take_costs_of(r, e));
     TRY(r->out ? file_join(r->dir, sizeof r->dir, "", r->out, e)
                : file_join(r->dir, sizeof r->dir, "results", r->x.o.name, e));
     TRY(prepare_dataset(&r->x.schema, r->x.o.data_dir, e));
@@ -151,6 +164,7 @@ int cmd_run(int argc, char **argv, struct err *e) {
     const struct arg args[] = {{"out", &r.out, NULL, NULL},
                                {"set", NULL, NULL, &r.set},
                                {"threads", &r.threads_text, NULL, NULL},
+                               {"costs-of", &r.costs_of, NULL, NULL},
                                {"resume", NULL, &r.resume, NULL},
                                {"quiet", NULL, &r.quiet, NULL},
                                {"no-report", NULL, &r.no_report, NULL},

@@ -8,9 +8,9 @@
 struct keeper {
     const struct sweep *s;
     const struct sweep_model *model;
-    json_t *about, *record; /* record: NULL until there is one */
-    char beside_data[1024], in_results[1024];
-    const char *from; /* where the record was found */
+    json_t *about, *record;                                   /* record: NULL until there is one */
+    char beside_data[1024], in_results[1024], in_other[1024]; /* in_other: "" when there is none */
+    const char *from;                                         /* where the record was found */
     struct err *e;
 };
 
@@ -40,6 +40,8 @@ static int find_places(struct keeper *k) {
     snprintf(name, sizeof name, "%.32s.%.16s.json", k->model->variant->variant->name, h.hex);
     TRY(file_join(k->beside_data, sizeof k->beside_data, folder, name, k->e));
     snprintf(name, sizeof name, "importance/%.*s.ranked-by.json", EXPERIMENT_ID_MAX, k->model->variant->id);
+    const char *other = k->s->x->select.costs_of;
+    if (other) TRY(file_join(k->in_other, sizeof k->in_other, other, name, k->e));
     return file_join(k->in_results, sizeof k->in_results, k->s->dir, name, k->e);
 }
 
@@ -69,7 +71,7 @@ static const char *fault(const struct keeper *k, json_t *record) {
 /* k->record, when there is a good one at `path`. */
 static void take(struct keeper *k, const char *path) {
     struct err why = ERR_INIT;
-    if (k->record || !file_exists(path)) return;
+    if (k->record || !*path || !file_exists(path)) return;
     k->from = path;
     if (file_read_json(path, &k->record, &why)) {
         progress_note("select: costs of fields are not taken from there: %s", why.msg);
@@ -118,6 +120,7 @@ static bool keep(struct keeper *k) {
 
 static int choose(struct keeper *k, enum rank_by_cost by, const struct field_cost *own,
                   const struct cost_taken *taken, json_t **says) {
+    take(k, k->in_other);
     if (by == RANK_BY_KEPT) {
         take(k, k->in_results);
         take(k, k->beside_data);

@@ -23,8 +23,9 @@
 /* A new reference to what stands under "about", or NULL: all that decides what is measured, but for the program, whose versions are to be
  * compared with each other. */
 json_t *kept_cost_about(const struct sweep *s, const struct sweep_model *m);
-/* share[n]: field_cost_shares() of the costs that the model's fields are ranked by. RANK_BY_KEPT: those of the run's copy, else
- * those beside the dataset, else `own`; RANK_BY_MEASURED: `own`. Own ones are kept
+/* share[n]: field_cost_shares() of the costs that the model's fields are ranked by. Those of the results
+ * folder select.costs_of, where it has them; else RANK_BY_KEPT: those of the run's copy, else those beside the dataset, else
+ * `own`; RANK_BY_MEASURED: `own`. Own ones are kept
  * in both places, but not again when the run is resumed; a file that is damaged or about something else is replaced, with a message, and a dataset's folder that
  * cannot be written is a message, too. *says: a new reference, for the manifest: whether kept costs were used, when they were
  * taken, by what revision, and where they are. */

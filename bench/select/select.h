@@ -70,6 +70,8 @@ struct select_options {
     int64_t seeds;
     struct budget_options subject_to;
     void *own[SELECTORS];
+    const char
+        *costs_of; /* `run --costs-of`: a results folder whose costs fields are ranked by; NULL: none */
 };
 extern const struct opt select_opts[];
 

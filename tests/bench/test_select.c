@@ -460,6 +460,24 @@ static bool measured_anew(const char *settings) {
     return anew;
 }
 
+Test(select, costs_of_another_run_rank_alike_whatever_lies_beside_the_data) {
+    char other[256];
+    write_priced();
+    snprintf(other, sizeof other, "--set data_dir=%s/other --costs-of %s/a", s.dir, s.dir);
+    run_priced("a", "");
+    run_priced("b", other);
+    assert_says("b", "kept", NULL);
+    cr_expect(ranks_alike("a", "b"), "%s\n%s", scratch_read(&s, "a/importance.csv"),
+              scratch_read(&s, "b/importance.csv"));
+    cr_expect(!scratch_has(&s, "other/field-costs"), "they are that run's, and not kept for others");
+    strcat(other, " --set select.fscd.cost=measured");
+    run_priced("c", other);
+    cr_expect(ranks_alike("a", "c"));
+    struct ran r = prerank(&s, "run %s/x.yaml --out %s/d --costs-of %s/nowhere", s.dir, s.dir, s.dir);
+    cr_expect(r.status == 2 && strstr(r.err, "nowhere: is no results folder"), "exit %d: %s", r.status,
+              r.err);
+}
+
 Test(select, resuming_takes_costs_over_only_when_they_would_be_measured_in_the_same_way) {
     static const char on_demand[] = "--resume --set select.fscd.cost=measured";
     write_priced();
