@@ -35,8 +35,18 @@ static int build(struct graph *g, const struct features *f, const void *options,
     return 0;
 }
 
+static const char *training_only(const void *options) {
+    const struct cold_options *o = options;
+    return o->importance
+               ? "`importance: se` is a gate over all fields, which ties the sides together and is for "
+                 "ranking "
+                 "the fields: `select: {rank_by: [se]}` does so and trains the best of them without it"
+               : NULL;
+}
+
 const struct variant variant_cold = {.name = "cold",
                                      .help = "COLD: all fields through an MLP sized to the compute budget",
                                      .opts = cold_opts,
                                      .options_bytes = sizeof(struct cold_options),
+                                     .training_only = training_only,
                                      .build = build};

@@ -92,9 +92,15 @@ static int build(struct graph *g, const struct features *f, const void *options,
     return 0;
 }
 
+static const char *idle(const void *options, const char *name) {
+    const struct dat_options *o = options;
+    return !strcmp(name, "category") && o->category_alignment <= 0 ? "with `category_alignment: 0`" : NULL;
+}
+
 const struct variant variant_dat = {.name = "dat",
                                     .help = "two towers with learned vectors that mimic the other tower",
                                     .opts = dat_opts,
                                     .options_bytes = sizeof(struct dat_options),
                                     .two_tower = true,
+                                    .idle = idle,
                                     .build = build};

@@ -2,6 +2,7 @@
  * score is the inner product of the two vectors. Pair features have no place in it. With `normalize`: cosine
  * / temperature. */
 #include "variants/variant.h"
+#include <string.h>
 
 struct dssm_options {
     struct model_options model;
@@ -38,9 +39,15 @@ static int build(struct graph *g, const struct features *f, const void *options,
     return 0;
 }
 
+static const char *idle(const void *options, const char *name) {
+    const struct dssm_options *o = options;
+    return !strcmp(name, "temperature") && !o->normalize ? "without `normalize: true`" : NULL;
+}
+
 const struct variant variant_dssm = {.name = "dssm",
                                      .help = "two towers, score = inner product of their vectors",
                                      .opts = dssm_opts,
                                      .options_bytes = sizeof(struct dssm_options),
                                      .two_tower = true,
+                                     .idle = idle,
                                      .build = build};

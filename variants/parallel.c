@@ -1,13 +1,18 @@
 /* Parallel towers: on each side several interaction networks give a vector each; the user's and the item's
  * vector of a channel are multiplied elementwise, and a logistic regression over all products gives the
  * logit. At serving its weights fold into the user's vector (passes.h), so the pair stage is one inner
- * product of the concatenated vectors. mlp  the DSSM tower           dcn  cross layers, then a linear to d fm
- * [sum of embeddings, second-order term within the side, 1]: the inner product over both sides is exactly the
- * FM's cross-tower sum plus both within-side terms (Rendle 2010) ffm  one vector per field of the other side
- * (Juan et al. 2016): all user field x item field products in one inner product cin  two CIN layers,
- * sum-pooled, then a linear to d (Lian et al. 2018) */
+ * product of the concatenated vectors.
+ *
+ *     mlp  the DSSM tower
+ *     dcn  cross layers, then a linear to d
+ *     fm   [sum of embeddings, second-order term within the side, 1]: the inner product over both sides is exactly the
+ *          FM's cross-tower sum plus both within-side terms (Rendle 2010)
+ *     ffm  one vector per field of the other side (Juan et al. 2016): all user field x item field products in one
+ *          inner product
+ *     cin  two CIN layers, sum-pooled, then a linear to d (Lian et al. 2018) */
 #include "variants/variant.h"
 #include <stdio.h>
+#include <string.h>
 
 enum { MLP, DCN, FM, FFM, CIN };
 static const char *const channel_names[] = {"mlp", "dcn", "fm", "ffm", "cin", NULL};
@@ -151,10 +156,35 @@ static int build(struct graph *g, const struct features *f, const void *options,
     return 0;
 }
 
+/* An option that none of the channels reads. */
+static const char *idle(const void *options, const char *name) {
+    enum { M = 1 << MLP, D = 1 << DCN, F = 1 << FM, P = 1 << FFM, C = 1 << CIN };
+    static const struct {
+        const char *name;
+        int readers;
+        const char *why;
+    } known[] = {{"dim", M | D | F | C, "with `channels: [ffm]`"},
+                 {"hidden", M, "without the channel mlp"},
+                 {"dropout", M, "without the channel mlp"},
+                 {"batch_norm", M, "without the channel mlp"},
+                 {"batch_norm_uniform", M, "without the channel mlp"},
+                 {"d", M | D | C, "without the channels mlp, dcn and cin"},
+                 {"cross_layers", D, "without the channel dcn"},
+                 {"ffm_dim", P, "without the channel ffm"},
+                 {"cin", C, "without the channel cin"}};
+    const struct parallel_options *o = options;
+    int chosen = 0;
+    for (int k = 0; k < o->channels.n; k++) chosen |= 1 << o->channels.v[k];
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(name, known[i].name) && !(chosen & known[i].readers)) return known[i].why;
+    return NULL;
+}
+
 const struct variant variant_parallel = {
     .name = "parallel",
     .help = "several interaction towers side by side, fused by a logistic regression",
     .opts = parallel_opts,
     .options_bytes = sizeof(struct parallel_options),
     .two_tower = true,
+    .idle = idle,
     .build = build};

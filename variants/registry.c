@@ -31,6 +31,19 @@ int variant_build_for(const struct variant *v, const void *options, const struct
     return rc && e ? err_prefix(e, "variant %s", v->name) : rc;
 }
 
+const char *variant_idle(const struct variant *v, const void *options, const char *name) {
+    const struct {
+        struct model_options model;
+        struct mlp_options mlp;
+    } *o = options;
+    if (!strcmp(name, "batch_norm_uniform") && !o->mlp.batch_norm) return "without `batch_norm: true`";
+    return v->idle ? v->idle(options, name) : NULL;
+}
+
+const char *variant_training_only(const struct variant *v, const void *options) {
+    return v->training_only ? v->training_only(options) : NULL;
+}
+
 int variant_build(const struct variant *v, const void *options, const struct features *f, struct graph *g,
                   struct err *e) {
     return variant_build_for(v, options, f, NULL, g, e);

@@ -37,6 +37,9 @@ struct variant {
         *opts; /* every variant's table includes `dim` (embedding size, default 16) and `embedding_std` */
     size_t options_bytes;
     bool two_tower; /* pair features cannot enter: they are left out, and the sweep says so */
+    /* What variant_idle() and variant_training_only() say of these options beyond what goes for all variants; NULL: nothing. */
+    const char *(*idle)(const void *options, const char *name);
+    const char *(*training_only)(const void *options);
     int (*build)(struct graph *g, const struct features *f, const void *options,
                  struct err *e); /* sets g->output */
 };
@@ -48,6 +51,10 @@ int variant_build(const struct variant *v, const void *options, const struct fea
 /* With other losses than BCE: nn/loss.h. */
 int variant_build_for(const struct variant *v, const void *options, const struct features *f,
                       const struct objective *objective, struct graph *g, struct err *e);
+/* Why the option `name` means nothing beside the others, as in "without `normalize: true`"; NULL: it means something. */
+const char *variant_idle(const struct variant *v, const void *options, const char *name);
+/* Why a model with these options is for training and cannot be served; NULL: it can. */
+const char *variant_training_only(const struct variant *v, const void *options);
 
 /* ---- pieces that variants share (variants/parts.c) ---- */
 struct model_options { /* first member, called `model`, of every variant's options */
@@ -59,7 +66,7 @@ struct model_options { /* first member, called `model`, of every variant's optio
         "embedding_std", OPT_T_DOUBLE, offsetof(T, model.embedding_std), "0.01", 0, 10, NULL,                \
             "embeddings start as N(0, std)"                                                                  \
     }
-struct mlp_options {
+struct mlp_options { /* second member of every variant's options */
     struct opt_ints hidden;
     double dropout;
     bool batch_norm;

@@ -206,11 +206,6 @@ static void read_objective(struct reader *r, struct experiment_variant *v, const
     const struct conf *loss = conf_get(body, "loss"), *distill = conf_get(body, "distill");
     read_short(r, loss_opts, &v->objective.loss, loss, what, "loss");
     read_short(r, distill_opts, &v->objective.distill, distill, what, "distill");
-    int kind = v->objective.loss.kind;
-    for (size_t i = 0; loss && loss->type == CONF_MAP && i < loss->n; i++)
-        if (opt_find(loss_opts, loss->key[i]->text) && !loss_option_applies(kind, loss->key[i]->text))
-            problems_add(r->p, loss->key[i], "%s: loss: `%s` means nothing with `kind: %s`", what,
-                         loss->key[i]->text, loss_opts->choices[kind]);
     if (loss) v->loss_at = loss;
     const struct conf *teacher = conf_get(distill, "teacher");
     if (distill) v->teacher_at = teacher ? teacher : distill;
@@ -270,6 +265,7 @@ static bool read_variant(struct reader *r, const struct conf *c, struct experime
         return false;
     }
     v->at = name;
+    v->body = body;
     v->variant = variant_find(name->text);
     if (!v->variant) {
         unknown_variant(r, name, name->text);
@@ -347,6 +343,7 @@ static void read_teachers(struct reader *r) {
     for (int i = 0; i < x->n_variants + x->n_teachers; i++)
         if (*x->variant[i].objective.distill.teacher) x->variant[i].teacher = find_teacher(r, &x->variant[i]);
     experiment_check_losses(x, r->p);
+    experiment_check_idle(x, r->overrides, r->p);
 }
 
 static void read_subset(struct reader *r, const struct conf *name, const struct conf *value,
@@ -490,6 +487,7 @@ int experiment_load(const char *path, const char *const *settings, size_t n_sett
         select_read(out, p);
         select_check(out, p);
         read_retrieval(&r);
+        experiment_check_served(out, p);
         check_overrides(&r);
         if (out->has_schema) check_subsets(&r);
     }

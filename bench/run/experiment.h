@@ -93,6 +93,7 @@ struct experiment_variant {
     struct objective objective; /* `loss:` and `distill:`; teacher_width is not known here */
     int teacher;                /* index in experiment.variant; -1: none */
     bool select;                /* `select: false`: no fields are chosen for it */
+    const struct conf *body;    /* its own map in the list, or NULL */
     const struct conf *at, *loss_at, *teacher_at;
 };
 
@@ -129,6 +130,10 @@ int experiment_teacher_features(const struct experiment_variant *v, const struct
                                 struct arena *a, struct features *out, struct err *e);
 /* experiment_load()'s last step: what cannot be learned from whom, and losses that contradict other options. */
 void experiment_check_losses(const struct experiment *x, struct problems *p);
+/* experiment_idle.c: options that are written down and mean nothing beside the others, in the file or in --set's maps by
+ * variant name or id; and models that cannot be served where they would be. */
+void experiment_check_idle(const struct experiment *x, const struct conf *overrides, struct problems *p);
+void experiment_check_served(const struct experiment *x, struct problems *p);
 /* Builds each variant on each feature subset, as far as that goes before the data is prepared. */
 int experiment_check_models(struct experiment *x, struct problems *p);
 

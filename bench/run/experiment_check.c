@@ -50,6 +50,12 @@ void experiment_check_losses(const struct experiment *x, struct problems *p) {
                 "%s: loss: a softmax's scores are no probabilities, so `train.monitor: logloss` means "
                 "nothing; use gauc or auc",
                 m->id);
+        if (m->objective.loss.kind == LOSS_IN_BATCH && m->train.batch == 1 &&
+            !m->objective.loss.hard_negatives)
+            problems_add(
+                p, m->loss_at,
+                "%s: loss: `in_batch` takes the other items of a batch, and `train.batch: 1` has none",
+                m->id);
         if (loss_is_softmax(&m->objective.loss) && m->teacher >= 0 && m->objective.distill.weight >= 1)
             problems_add(p, m->teacher_at,
                          "%s: distill: `weight: 1` leaves nothing of the loss `%s`; use less, or `loss: bce`",

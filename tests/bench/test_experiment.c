@@ -160,3 +160,70 @@ Test(experiment, the_resolved_config_names_every_option) {
     cr_expect(json_object_get(json_object_get(j, "measure"), "warmup"));
     json_decref(j);
 }
+
+/* ---- options beside each other ---- */
+
+Test(experiment, an_option_that_means_nothing_beside_the_others_is_refused_where_it_stands) {
+    assert_problem("variants:\n  - dssm: {temperature: 0.05}\n",
+                   "19:12: dssm: `temperature` means nothing without `normalize: true`");
+    assert_problem("variants: [dat: {category_alignment: 0, category: i0}]\n",
+                   "18:41: dat: `category` means nothing with `category_alignment: 0`");
+    assert_problem("variants:\n  - mlp: {id: m, batch_norm_uniform: true}\n",
+                   "19:18: m: `batch_norm_uniform` means nothing without `batch_norm: true`");
+    static const char *const channel[][2] = {
+        {"d: 9", "`d` means nothing without the channels mlp, dcn and cin"},
+        {"cin: [7]", "`cin` means nothing without the channel cin"},
+        {"ffm_dim: 2", "`ffm_dim` means nothing without the channel ffm"},
+        {"cross_layers: 9", "`cross_layers` means nothing without"},
+        {"hidden: [8]", "`hidden` means nothing without the channel mlp"},
+        {"dropout: 0.1", "`dropout` means nothing without"},
+        {"batch_norm: true", "`batch_norm` means nothing without"}};
+    for (size_t i = 0; i < sizeof channel / sizeof *channel; i++) {
+        char rest[128], message[128];
+        snprintf(rest, sizeof rest, "variants:\n  - parallel: {channels: [fm], %s}\n", channel[i][0]);
+        snprintf(message, sizeof message, "19:32: parallel: %s", channel[i][1]);
+        assert_problem(rest, message);
+    }
+    assert_problem("variants: [parallel: {channels: [ffm], dim: 4}]\n",
+                   "18:40: parallel: `dim` means nothing with `channels: [ffm]`");
+    assert_loads(
+        "variants: [dssm: {normalize: true, temperature: 0.05}, mlp: {batch_norm: true, "
+        "batch_norm_uniform: true}, parallel: {channels: [ffm, cin], ffm_dim: 2, cin: [7], d: 9}]\n");
+}
+
+/* The reason is found after both were read, whichever of them makes an option idle. */
+Test(experiment, options_of_the_file_and_of_set_are_held_against_each_other) {
+    static const char *const file = "variants:\n  - dssm: {loss: {kind: mixed, negatives: 4}}\n"
+                                    "  - dssm: {id: b, normalize: true}\n";
+    static const struct {
+        const char *set, *message; /* NULL: accepted */
+    } cases[] = {{"dssm.loss=in_batch", "19:32: dssm: loss: `negatives` means nothing with `kind: in_batch`"},
+                 {"variants.0.dssm.loss=bce", NULL}, /* takes the place of the whole map */
+                 {"b.loss.negatives=2", ": b: loss: `negatives` means nothing with `kind: bce`"},
+                 {"dssm.temperature=0.1", NULL}, /* one of the two has a use for it */
+                 {"dssm.batch_norm_uniform=true", ": dssm: `batch_norm_uniform` means nothing"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        problems_release(&p);
+        int rc = load(file, &cases[i].set, 1);
+        cr_expect_eq(rc, cases[i].message ? ERR_INPUT : 0, "%s: %s", cases[i].set, p.text.p);
+        cr_expect(!cases[i].message || (p.n == 1 && strstr(p.text.p, cases[i].message)), "%s: %s",
+                  cases[i].set, p.text.p);
+        if (loaded) experiment_release(&x);
+        loaded = 0;
+    }
+}
+
+Test(experiment, a_softmax_over_a_batch_of_one_row_is_refused) {
+    assert_problem("variants:\n  - dssm: {loss: in_batch, train: {batch: 1}}\n",
+                   "19:18: dssm: loss: `in_batch` takes the other items of a batch");
+    assert_loads("variants: [dssm: {loss: {kind: in_batch, hard_negatives: 1}, train: {batch: 1}}]\n");
+}
+
+Test(experiment, a_gate_over_all_fields_is_trained_and_not_served) {
+    assert_problem("variants:\n  - mlp\n  - cold: {id: gated, importance: se}\n",
+                   "20:5: gated: cannot be served: `importance: se` is a gate over all fields");
+    assert_problem("variants: [cold: {importance: se}]\nmeasure: {candidates: []}\n"
+                   "select: {rank_by: [permutation], top_k: [2]}\n",
+                   "18:12: cold: no fields are chosen for it: `importance: se` is a gate over all fields");
+    assert_loads("variants: [cold: {importance: se}]\nmeasure: {candidates: []}\n");
+}

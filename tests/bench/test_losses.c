@@ -301,7 +301,8 @@ Test(losses, what_makes_no_sense_is_refused_with_its_position) {
             "x.yaml:19:21: ", "circle: dssm <- mlp <- dssm", "x.yaml:20:20: ");
     REFUSED("  - mlp: {loss: in_batch}\n", "x.yaml:19:17: ", "two towers");
     REFUSED("  - inttower: {loss: {kind: mixed}}\n", "x.yaml:19:22: ", "two towers");
-    REFUSED("  - dssm: {loss: {kind: bce, negatives: 2}}\n", "x.yaml:19:30: ", "`negatives` means nothing");
+    REFUSED("  - dssm: {loss: {kind: bce, negatives: 2}}\n",
+            "x.yaml:19:30: ", "`negatives` means nothing with `kind: bce`");
     REFUSED("  - dssm: {loss: {kind: softmax}}\n", "x.yaml:19:25: ", "in_batch");
     REFUSED("  - dssm: {loss: in_batch, train: {monitor: logloss}}\n", "x.yaml:19:18: ", "logloss");
     REFUSED("  - dssm: {train: {monitor: none, schedule: plateau}}\n",
