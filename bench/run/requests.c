@@ -1,6 +1,14 @@
 #include "bench/run/requests.h"
 #include "base/rng.h"
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+struct rest { /* an item that a request does not have yet */
+    int tier;
+    double key;
+    uint32_t item;
+};
 
 struct draw {
     const struct dataset *ds;
@@ -14,6 +22,8 @@ struct draw {
         *known; /* [n_items]: number of the last request whose user was shown it before the test period */
     uint64_t *past_first; /* [n_users + 1]: where a user's items of that time begin in the next */
     uint32_t *past;
+    uint32_t *shown; /* [n_items]: rows of the training split that show it */
+    struct rest *rest;
 };
 
 static int draw_alloc(struct draw *d, struct err *e) {
@@ -25,9 +35,17 @@ static int draw_alloc(struct draw *d, struct err *e) {
     d->stamp = mem_calloc((size_t)d->ds->n_items + 1, sizeof *d->stamp);
     d->known = mem_calloc((size_t)d->ds->n_items + 1, sizeof *d->known);
     d->past_first = mem_calloc(users + 1, sizeof *d->past_first);
-    return d->first && d->row && d->users && d->stamp && d->known && d->past_first
+    d->shown = mem_calloc((size_t)d->ds->n_items + 1, sizeof *d->shown);
+    d->rest = mem_calloc((size_t)d->ds->n_items + 1, sizeof *d->rest);
+    return d->first && d->row && d->users && d->stamp && d->known && d->past_first && d->shown && d->rest
                ? 0
                : err_nomem(e, rows * sizeof *d->row);
+}
+
+static void count_shown(struct draw *d) {
+    const struct dataset *ds = d->ds;
+    for (uint64_t i = ds->split[SPLIT_TRAIN].begin; i < ds->split[SPLIT_TRAIN].end; i++)
+        d->shown[ds->item[i]]++;
 }
 
 /* What the users of the first n requests were shown before the test period. */
@@ -77,6 +95,32 @@ static bool clicked(const struct draw *d, uint32_t user, uint32_t item) {
     return false;
 }
 
+static int by_tier_and_key(const void *a, const void *b) {
+    const struct rest *x = a, *y = b;
+    if (x->tier != y->tier) return x->tier - y->tier;
+    return (x->key > y->key) - (x->key < y->key);
+}
+
+/* Where drawing rows finds hardly anything new, the draw goes on exactly: of exponential variables over weights the smallest are
+ * a draw without replacement in proportion to the weights (Efraimidis and Spirakis 2006). Items of no training row come after
+ * those, in random order, and then what the user was shown before, by popularity again. */
+static size_t draw_rest(struct draw *d, uint64_t seed, uint32_t number, uint32_t *item, size_t want) {
+    struct rng r = rng_init(seed, rng_stream("rest of a request"));
+    size_t n = 0, got = 0;
+    for (uint32_t x = 1; x < d->ds->n_items; x++) {
+        double exponential = -log(1 - rng_uniform(&r));
+        if (d->stamp[x] == number) continue;
+        int tier = d->known[x] == number ? 2 : d->shown[x] ? 0 : 1;
+        d->rest[n++] = (struct rest){tier, exponential / fmax(d->shown[x], 0.5), x};
+    }
+    qsort(d->rest, n, sizeof *d->rest, by_tier_and_key);
+    for (; got < want && got < n; got++) {
+        item[got] = d->rest[got].item;
+        d->stamp[item[got]] = number;
+    }
+    return got;
+}
+
 /* Distinct items that this user was shown, then drawn ones; returns how many of the first kind. */
 static size_t draw_items(struct draw *d, uint32_t number, uint32_t user, uint32_t *item, size_t want) {
     const struct dataset *ds = d->ds;
@@ -96,14 +140,8 @@ static size_t draw_items(struct draw *d, uint32_t number, uint32_t user, uint32_
         d->stamp[x] = number;
         item[got++] = x;
     }
-    /* the rest: items not there yet, from a random one on, known ones last; when there are no more, any */
-    uint32_t at = (uint32_t)rng_below(&d->rng, ds->n_items);
-    for (uint32_t k = 0; ds->n_items && k < 2 * ds->n_items && got < want; k++) {
-        uint32_t x = (at + k) % ds->n_items;
-        if (!x || d->stamp[x] == number || (k < ds->n_items && d->known[x] == number)) continue;
-        d->stamp[x] = number;
-        item[got++] = x;
-    }
+    uint64_t seed = rng_next(&d->rng); /* drawn in any case: the next request does not depend on this one */
+    if (got < want) got += draw_rest(d, seed, number, item + got, want - got);
     while (got < want) item[got++] = ds->n_items > 1 ? 1 + (uint32_t)rng_below(&d->rng, ds->n_items - 1) : 0;
     return shown;
 }
@@ -155,10 +193,11 @@ int requests_draw(const struct dataset *ds, const struct spread *size, size_t n,
     if (!rc) rc = draw_alloc(&d, e);
     if (!rc) {
         sort_by_user(&d);
+        count_shown(&d);
         rc = list_past(&d, n, e);
         for (size_t i = 0; !rc && i < n && d.n_users; i++) draw_request(&d, i, out);
     }
-    void *own[] = {d.first, d.row, d.users, d.stamp, d.known, d.past_first, d.past};
+    void *own[] = {d.first, d.row, d.users, d.stamp, d.known, d.past_first, d.past, d.shown, d.rest};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) mem_free(own[i]);
     if (rc) requests_release(out);
     return rc;

@@ -2,7 +2,8 @@
  *
  * A request is a user of the test split at the moment of the user's first row there, and candidates: the items
  * that this user was really shown from then on, and items drawn from the training log's rows (so by
- * popularity) that the user was not shown before, none of them twice as long as there are enough. Users come in random order, again from the
+ * popularity) that the user was not shown before, none of them twice as long as there are enough; when there are not, items
+ * that no training row shows come next, and then those that the user was shown before. Users come in random order, again from the
  * start, with other drawn items, when there are more requests than users. Everything follows from the seed.
  *
  * The user's values are those of that first row: what was known before the first of the held-out clicks, and

@@ -14,14 +14,15 @@ static void setup(void) { scratch_make(&s); }
 static void teardown(void) { scratch_remove(&s); }
 TestSuite(requests, .init = setup, .fini = teardown, .timeout = 120);
 
-/* A log whose user side changes with time: what the user saw, and which tags the last clicks had. */
-static void make_log(void) {
+/* A log whose user side changes with time: what the user saw, and which tags the last clicks had. `skew`: item k is shown in
+ * proportion to 1/(k+1), else all alike. */
+static void make_log_of(unsigned users, bool skew) {
     char *log = arena_alloc(&s.arena, 3000 * 40), *at = log, config[1200];
     struct rng r = rng_init(5, 1);
     at += sprintf(at, "user,item,ts,label,tags\n");
     for (int i = 0; i < 3000; i++) {
-        unsigned item = (unsigned)rng_below(&r, 120);
-        at += sprintf(at, "u%u,i%u,%d,%u,%c|%c\n", (unsigned)rng_below(&r, 60), item, i,
+        unsigned item = skew ? (unsigned)pow(121, rng_uniform(&r)) - 1 : (unsigned)rng_below(&r, 120);
+        at += sprintf(at, "u%u,i%u,%d,%u,%c|%c\n", (unsigned)rng_below(&r, users), item, i,
                       (unsigned)rng_below(&r, 2), 'a' + item % 5, 'a' + item % 7);
     }
     scratch_write(&s, "log.csv", log);
@@ -40,6 +41,8 @@ static void make_log(void) {
     struct ran run = prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir);
     cr_assert_eq(run.status, 0, "%s", run.err);
 }
+
+static void make_log(void) { make_log_of(60, false); }
 
 struct world {
     struct experiment x;
@@ -184,6 +187,47 @@ Test(requests, hold_what_was_shown_and_which_of_it_was_clicked) {
     cr_expect_float_eq(q.mean, (double)sum / 400, 1e-12);
     cr_expect_float_eq(q.mean, 20, 1);
     cr_expect_eq(q.most, 30);
+    requests_release(&q);
+    close_world(&w);
+}
+
+/* A line of the distinct items in rows from..to of the user. */
+static void put_items(FILE *f, const struct dataset *ds, uint32_t user, uint64_t from, uint64_t to) {
+    for (uint64_t i = from; i < to; i++)
+        if (ds->user[i] == user) fprintf(f, "%u ", ds->item[i]);
+    fputc('\n', f);
+}
+
+Test(requests, of_nearly_all_items_are_still_filled_up_by_popularity) {
+    enum { N = 300, WANT = 112 };
+    struct world w;
+    struct requests q;
+    const struct spread size = spread_fixed(WANT);
+    char path[100], command[200];
+    make_log_of(600, true);
+    open_world(&w);
+    cr_assert_lt(w.ds.n_items, 125);
+    cr_assert_eq(requests_draw(&w.ds, &size, N, 3, &q, NULL), 0);
+    snprintf(path, sizeof path, "%s/drawn.txt", s.dir);
+    FILE *f = fopen(path, "w");
+    uint64_t begin = w.ds.split[SPLIT_TEST].begin, end = w.ds.split[SPLIT_TEST].end;
+    for (uint32_t x = 0; x < w.ds.n_items; x++) {
+        unsigned rows = 0;
+        for (uint64_t i = w.ds.split[SPLIT_TRAIN].begin; i < w.ds.split[SPLIT_TRAIN].end; i++)
+            rows += w.ds.item[i] == x;
+        fprintf(f, "%u ", rows);
+    }
+    fputc('\n', f);
+    for (size_t i = 0; i < N; i++) {
+        const struct request r = requests_at(&q, i);
+        put_items(f, &w.ds, r.user, begin, end);
+        put_items(f, &w.ds, r.user, 0, begin);
+        for (size_t k = 0; k < r.n; k++) fprintf(f, "%u ", r.items[k]);
+        fputc('\n', f);
+    }
+    fclose(f);
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/bench/check_drawn.py %s >&2", path);
+    cr_expect_eq(system(command), 0);
     requests_release(&q);
     close_world(&w);
 }
