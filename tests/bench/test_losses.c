@@ -205,6 +205,31 @@ static double misfit(const struct negatives *n, uint64_t draws) {
     return sum / (n->n_shown - 1);
 }
 
+/* p is each item's share of the clicks, q: uniform: all shown ones alike; popularity: count^0.75; mixed: half and half. */
+static void expect_counted(const struct negatives *n, int kind, uint64_t first, uint64_t rows) {
+    double clicks = 0, shown = 0, power = 0, *shows = mem_calloc(ds.n_items, sizeof *shows),
+           *clicked = mem_calloc(ds.n_items, sizeof *clicked);
+    cr_assert(shows && clicked);
+    for (uint64_t r = first; r < first + rows; r++) {
+        shows[ds.item[r]]++;
+        clicked[ds.item[r]] += ds.label[r];
+        clicks += ds.label[r];
+    }
+    for (uint32_t i = 0; i < ds.n_items; i++) {
+        shown += shows[i] > 0;
+        power += pow(shows[i], 0.75);
+    }
+    double uniform = kind == LOSS_UNIFORM ? 1 : kind == LOSS_MIXED ? 0.5 : 0;
+    for (uint32_t i = 0; i < ds.n_items; i++) {
+        double q = uniform * (shows[i] > 0) / shown + (1 - uniform) * pow(shows[i], 0.75) / power;
+        cr_expect_float_eq((double)n->p[i], clicked[i] / clicks, 1e-6, "item %u: p %g", i, (double)n->p[i]);
+        cr_expect_float_eq((double)n->q[i], q, 1e-6, "kind %d, item %u: q %g, not %g", kind, i,
+                           (double)n->q[i], q);
+    }
+    mem_free(shows);
+    mem_free(clicked);
+}
+
 Test(losses, items_are_drawn_as_often_as_the_correction_believes) {
     struct experiment x;
     struct err e = ERR_INIT;
@@ -217,28 +242,11 @@ Test(losses, items_are_drawn_as_often_as_the_correction_believes) {
         o.kind = kind;
         o.hard_negatives = 1;
         cr_assert_eq(negatives_init(&n, &ds, rows, &o, &e), 0, "%s", e.msg);
-        double p = 0, q = 0, count = 0, shown = 0;
-        for (uint32_t i = 0; i < ds.n_items; i++) {
-            p += (double)n.p[i];
-            q += (double)n.q[i];
-        }
-        cr_expect_float_eq(p, 1, 1e-5);
-        cr_expect_float_eq(q, 1, 1e-5);
+        expect_counted(&n, kind, first, rows);
         /* 39 degrees of freedom: the mean of 39 squares has a standard deviation of 0.23 */
         double off = misfit(&n, 200000);
         cr_expect(off > 0.3 && off < 1.8, "kind %d: chi-squared over its degrees of freedom is %g", kind,
                   off);
-        /* uniform: all alike; popularity: count^0.75 */
-        uint32_t item = ds.item[first];
-        for (uint64_t r = first; r < first + rows; r++) count += ds.item[r] == item;
-        for (uint32_t i = 0; i < ds.n_items; i++) {
-            double c = 0;
-            for (uint64_t r = first; r < first + rows; r++) c += ds.item[r] == i;
-            shown += kind == LOSS_UNIFORM ? c > 0 : pow(c, 0.75);
-        }
-        if (kind != LOSS_MIXED)
-            cr_expect_float_eq((double)n.q[item], (kind == LOSS_UNIFORM ? 1 : pow(count, 0.75)) / shown,
-                               1e-6);
         for (uint64_t i = 0, row; i < 1000; i++) {
             uint64_t own = first + i % rows;
             if (!negatives_hard(&n, own, i, &row)) continue;
