@@ -29,6 +29,11 @@ void comparison_release(struct comparison *c) {
 
 static bool has(const char *metric, const char *name) { return !strncmp(metric, name, strlen(name)); }
 
+void gate_skip(struct gate *g, const char *why) {
+    g->verdict = GATE_SKIPPED;
+    snprintf(g->note, sizeof g->note, "%s", why);
+}
+
 double gate_margin(const struct margins *m, const char *metric) {
     if (has(metric, "gauc")) return m->gauc;
     if (has(metric, "p50")) return m->p50 / 100;

@@ -66,6 +66,8 @@ void comparison_release(struct comparison *c);
 /* The texts are copied. The pointer lives until the next gate_add(). */
 struct gate *gate_add(struct comparison *c, const char *variant, const char *features, const char *metric,
                       enum gate_kind kind, struct err *e);
+/* Nothing can be said; the note says why. */
+void gate_skip(struct gate *g, const char *why);
 /* Margin of a metric, as a share for times and counts; 0 for one that has none. */
 double gate_margin(const struct margins *m, const char *metric);
 /* Corrects the p of the statistical gates and judges those that are not settled, also those that were judged before. */

@@ -1,5 +1,6 @@
 /* compare.h's gates on quality: GAUC and the number of parameters, of each model. */
 #include "base/file.h"
+#include "bench/compare/chosen.h"
 #include "bench/compare/compare.h"
 #include "metrics/metrics.h"
 #include <math.h>
@@ -15,6 +16,7 @@ static const char *const exact[] = {"auc",    "gauc", "logloss", "pcoc", "ece",
 
 struct model { /* rows of effect.csv, split test, of one variant on one feature subset */
     const char *variant, *features;
+    enum chosen chosen;
     size_t n;
     size_t base[SEEDS_MAX], new[SEEDS_MAX]; /* new: its rows, or SIZE_MAX */
 };
@@ -231,15 +233,16 @@ static int gate_gauc(const struct quality *q, const struct model *m) {
         return 0;
     }
     TRY(bootstrap(q, m, g));
+    const char *what = m->chosen == CHOSEN_ALIKE ? "not the same to the bit" : chosen_note(m->chosen);
     if (!c->same_machine) {
         snprintf(g->note, sizeof g->note, "another type of machine rounds otherwise: judged by its users");
     } else if (c->same_program || c->exact) {
         g->verdict = GATE_REGRESSED;
         g->settled = true;
-        snprintf(g->note, sizeof g->note, "not the same to the bit, %s",
+        snprintf(g->note, sizeof g->note, "%s, %s", what,
                  c->same_program ? "though program and type of machine are the same" : "as --exact demands");
     } else {
-        snprintf(g->note, sizeof g->note, "not the same to the bit: judged by its users");
+        snprintf(g->note, sizeof g->note, "%s: judged by its users", what);
     }
     return 0;
 }
@@ -252,6 +255,14 @@ static int gate_params(const struct quality *q, const struct model *m) {
     g->worse = g->base > 0 ? g->new / g->base - 1 : 0;
     g->verdict = g->base < g->new || g->base > g->new ? GATE_REGRESSED : GATE_SAME;
     if (g->verdict == GATE_REGRESSED) snprintf(g->note, sizeof g->note, "another number is another model");
+    if (m->chosen != CHOSEN_ALIKE) gate_skip(g, chosen_note(m->chosen));
+    return 0;
+}
+
+static int skip_model(const struct quality *q, const struct model *m) {
+    struct gate *g = gate_add(q->c, m->variant, m->features, "gauc", GATE_EXACT, q->e);
+    if (!g) return ERR_INPUT;
+    gate_skip(g, chosen_note(m->chosen));
     return 0;
 }
 
@@ -278,6 +289,8 @@ static int compare_model(const struct quality *q, struct model *m, size_t first)
     m->variant = text(a, first, "variant");
     m->features = text(a, first, "features");
     m->n = 0;
+    m->chosen = chosen_compare(q->base, q->new, m->variant, m->features);
+    if (m->chosen == CHOSEN_BY_OTHER_COSTS) return skip_model(q, m);
     for (size_t r = first; r < a->rows; r++) {
         if (!is(a, r, "split", "test") || !is(a, r, "variant", m->variant) ||
             !is(a, r, "features", m->features))

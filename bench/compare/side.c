@@ -10,6 +10,28 @@ static int load_if_there(const char *dir, const char *name, struct table *t, boo
     return *there ? table_load(dir, name, t, e) : 0;
 }
 
+static int load_costs_of(struct side *s, const char *variant, struct err *e) {
+    char name[160], path[1024];
+    json_t *record;
+    snprintf(name, sizeof name, "importance/%.120s.ranked-by.json", variant);
+    TRY(file_join(path, sizeof path, s->dir, name, e));
+    if (json_object_get(s->costs, variant) || !file_exists(path)) return 0;
+    TRY(file_read_json(path, &record, e));
+    json_t *hash = json_object_get(record, "hash");
+    int bad = json_is_string(hash) ? json_object_set(s->costs, variant, hash) : 0;
+    json_decref(record);
+    return bad ? err_nomem(e, 0) : 0;
+}
+
+static int load_costs(struct side *s, struct err *e) {
+    const struct table *t = &s->subsets;
+    s->costs = json_object();
+    if (!s->costs) return err_nomem(e, 0);
+    for (size_t r = 0; r < t->rows; r++)
+        TRY(load_costs_of(s, table_text(t, r, table_column(t, "variant")), e));
+    return 0;
+}
+
 int side_open(struct side *s, const char *dir, struct err *e) {
     char path[1024];
     bool has_tables;
@@ -24,12 +46,14 @@ int side_open(struct side *s, const char *dir, struct err *e) {
     if (!rc) rc = load_if_there(dir, "instructions.csv", &s->instructions, &s->has_instructions, e);
     if (!rc) rc = load_if_there(dir, "tables.csv", &s->tables, &has_tables, e);
     if (!rc) rc = subsets_load(dir, &s->subsets, e);
+    if (!rc) rc = load_costs(s, e);
     if (rc) side_close(s);
     return rc;
 }
 
 void side_close(struct side *s) {
     json_decref(s->manifest);
+    json_decref(s->costs);
     table_release(&s->effect);
     table_release(&s->compute);
     table_release(&s->instructions);
@@ -53,6 +77,11 @@ static const json_t *member(const struct side *s, const char *path) {
 const char *side_text(const struct side *s, const char *path) {
     const char *text = json_string_value(member(s, path));
     return text ? text : "";
+}
+
+const char *side_costs(const struct side *s, const char *variant) {
+    const char *hash = json_string_value(json_object_get(s->costs, variant));
+    return hash ? hash : "";
 }
 
 static bool same(const struct side *a, const struct side *b, const char *path) {

@@ -19,6 +19,7 @@ struct side {
     struct table effect, compute;
     struct table instructions, tables, subsets; /* without rows when there is no such file */
     bool has_instructions;
+    json_t *costs; /* by variant: the hash of the costs that its fields were ranked by, where they were */
 };
 int side_open(struct side *s, const char *dir, struct err *e);
 void side_close(struct side *s); /* also one that was never opened, if zeroed */
@@ -27,6 +28,8 @@ void side_close(struct side *s); /* also one that was never opened, if zeroed */
  * that a newer version has added does not make an old result worthless. Names and folders do not count. */
 int side_comparable(const struct side *base, const struct side *new, struct err *e);
 const char *side_text(const struct side *s, const char *path); /* "machine.cpu" of the manifest, or "" */
+/* What its fields were ranked by: equal texts are equal costs; "" where no selector knew any. */
+const char *side_costs(const struct side *s, const char *variant);
 /* The type of machine: processor and BLAS kernel, which decide the rounding. */
 bool side_same_machine(const struct side *base, const struct side *new);
 /* The very same program file. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 int subsets_load(const char *dir, struct table *t, struct err *e) {
-    static const char *const needed[] = {"variant", "features", "trained_as", "fields"};
+    static const char *const needed[] = {"variant", "selector", "features", "trained_as", "fields"};
     char path[1024];
     int column;
     *t = (struct table){.arena = ARENA_INIT};

@@ -32,7 +32,7 @@ static double unit(unsigned *state) {
 
 enum { USERS = 120, ROWS = 20 };
 
-static void write_predictions(const char *dir, const struct folder *f) {
+static void write_predictions(const char *dir, const struct folder *f, const char *features) {
     char name[128], *text = arena_alloc(&s.arena, USERS * ROWS * 64 + 64), *to = text;
     unsigned a = 7, b = 11;
     to += sprintf(to, "row,user,label,score\n");
@@ -43,7 +43,7 @@ static void write_predictions(const char *dir, const struct folder *f) {
         if (label && unit(&b) < f->drop) score -= .6;
         to += sprintf(to, "%d,%d,%d,%.9g\n", i, i / ROWS, label, score);
     }
-    snprintf(name, sizeof name, "%s/predictions/mlp.all.1.csv", dir);
+    snprintf(name, sizeof name, "%s/predictions/mlp.%s.1.csv", dir, features);
     scratch_write(&s, name, text);
 }
 
@@ -79,7 +79,7 @@ static void write_folder(const char *name, struct folder f, const char *gauc) {
              f.flops);
     snprintf(path, sizeof path, "%s/compute.csv", name);
     scratch_write(&s, path, text);
-    write_predictions(name, &f);
+    write_predictions(name, &f, "all");
 }
 
 static struct ran compare(const char *more) {
@@ -313,6 +313,92 @@ Test(compare, a_subset_that_was_trained_under_another_name_is_judged_by_the_pred
     struct ran r = compare("");
     cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
     cr_expect_eq(times(r.out, "judged by its users"), 2, "%s", r.out);
+}
+
+static void write_costs(const char *name, const char *hash) {
+    char path[128], text[200];
+    struct err e = ERR_INIT;
+    snprintf(path, sizeof path, "%s/%s/importance", s.dir, name);
+    cr_assert_eq(file_make_dirs(path, &e), 0);
+    snprintf(path, sizeof path, "%s/importance/mlp.ranked-by.json", name);
+    snprintf(text, sizeof text, "{\"hash\": \"%s\"}\n", hash);
+    scratch_write(&s, path, text);
+}
+
+/* `mlp` on the subset SELECTOR-2 with the fields x and y in BASE, `fields` in NEW, whose model is twice as large. */
+static void write_chosen(const char *selector, const char *fields, const char *program) {
+    static const char *const side[] = {"base", "new"};
+    write_folder("base", usual, ".7001");
+    write_folder("new", (struct folder){.program_hash = program}, ".7001");
+    for (int k = 0; k < 2; k++) {
+        char name[64], path[128], text[300];
+        struct folder f = {.noise = k ? 1e-6 : 0};
+        snprintf(name, sizeof name, "%s-2", selector);
+        snprintf(text, sizeof text, "mlp,%s,2,%s,%s,2,%s,\n", selector, name, name, k ? fields : "x y");
+        write_subsets(side[k], text);
+        write_costs(side[k], k ? "h2" : "h1");
+        list_again(side[k], name, k ? ".70010001" : ".7001");
+        snprintf(path, sizeof path, "%s/compute.csv", side[k]);
+        snprintf(text, sizeof text, "%smlp,%s,fp32,memory,100,2,closed,5,%d,64,1000\n",
+                 scratch_read(&s, path), name, k ? 200 : 100);
+        scratch_write(&s, path, text);
+        snprintf(path, sizeof path, "%s/predictions", side[k]);
+        write_predictions(side[k], &f, name);
+    }
+}
+
+Test(compare, subsets_ranked_by_other_costs_are_skipped_where_they_hold_other_fields) {
+    write_chosen("fscd", "x z", "p1");
+    struct ran r = compare("");
+    cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
+    cr_expect_eq(times(r.out, "by costs of fields that another run measured"), 4, "%s", r.out);
+    cr_expect_eq(times(r.out, "skipped "), 5, "GAUC, three counts, and instructions: %s", r.out);
+    write_costs("new", "h1");
+    r = compare("");
+    cr_expect_eq(r.status, 1, "the same program chose otherwise by the same costs: %s", r.out);
+    HAS(r.out, "other fields were chosen, though program and type of machine are the same");
+    write_chosen("fscd", "y x", "p1");
+    r = compare("");
+    cr_expect_eq(r.status, 1, "they hold the same, in another order: %s", r.out);
+    HAS(r.out, "not the same to the bit, though program");
+    HAS(r.out, "+100.0 %");
+}
+
+Test(compare, subsets_that_another_program_chose_otherwise_are_judged_by_their_users_alone) {
+    write_chosen("se", "x z", "p2");
+    struct ran r = compare("");
+    cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
+    HAS(r.out, "other fields were chosen: judged by its users");
+    cr_expect_eq(times(r.out, "other fields were chosen\n"), 4, "parameters and three counts: %s", r.out);
+    write_predictions("new", &(struct folder){.drop = .5}, "se-2");
+    r = compare("");
+    cr_expect_eq(r.status, 1, "worse ones were chosen: %s", r.out);
+    r = compare("--exact");
+    HAS(r.out, "other fields were chosen, as --exact demands");
+}
+
+/* BASE has trained se-2 by itself, NEW has it as `all`; compute.csv has it under its own name on both sides. */
+Test(compare, counts_of_a_subset_are_found_under_the_name_that_each_side_trained_it_under) {
+    static const char tables[] = "variant,features,precision,layer,field,chosen\n",
+                      instructions[] =
+                          "variant,features,precision,store,candidates,threads,load,instructions\n";
+    char text[300];
+    write_chosen("se", "x y", "p1");
+    write_subsets("new", "mlp,se,2,se-2,all,2,x y,\n");
+    snprintf(text, sizeof text, "%smlp,se-2,fp32,memory,100,1,closed,1000\n", instructions);
+    scratch_write(&s, "base/instructions.csv", text);
+    snprintf(text, sizeof text, "%smlp,all,fp32,memory,100,1,closed,1100\n", instructions);
+    scratch_write(&s, "new/instructions.csv", text);
+    struct ran r = compare("");
+    HAS(r.out, "REGRESSED  +10.0 %");
+    HAS(r.out, "REGRESSED  +100.0 %");
+    snprintf(text, sizeof text, "%smlp,se-2,fp32,mlp.0,x,table\n", tables);
+    scratch_write(&s, "base/tables.csv", text);
+    snprintf(text, sizeof text, "%smlp,all,fp32,mlp.0,x,product\n", tables);
+    scratch_write(&s, "new/tables.csv", text);
+    r = compare("");
+    HAS(r.out, "other pair fields are tables");
+    cr_expect_not(strstr(r.out, "REGRESSED  +100.0 %"), "%s", r.out);
 }
 
 Test(compare, an_improvement_is_no_failure) {
