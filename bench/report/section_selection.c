@@ -44,7 +44,10 @@ static int draw(const struct study *s, struct gallery *g, struct err *e) {
 static void area_table(const struct selection *sel, struct str *out) {
     static const struct html_column column[] = {
         {"Curve", "variant, and the selector that ranked its fields", 't'},
-        {"Area over K", "mean test GAUC over the numbers of fields, with its 95 % interval over seeds", 'h'},
+        {"Area over K",
+         "mean test GAUC over the numbers of fields; 95 % interval over the seeds of training, the ranking "
+         "being the same",
+         'h'},
         {"on validation", "the same on the validation split", 'h'},
         {"Area over RT", "mean over the response time of what validation would choose within it", 'h'},
         {"Points", "numbers of fields that were tried", 'h'}};

@@ -7,7 +7,7 @@
  *     selection_release(&sel);
  *
  * Area: the mean height of the curve over the Ks that all selectors of the variant share, by the trapezoid rule; with the
- * interval over seeds (Student's t). By response time: the mean over RT, between the fastest and the slowest point of the
+ * interval over seeds (Student's t): over trainings, the ranking being the same. By response time: the mean over RT, between the fastest and the slowest point of the
  * variant, of the test GAUC of the point that validation prefers among those as fast; where a selector has no point that
  * fast, its GAUC is 1/2. Times and GAUC are those of fp32; where that was not timed, both are of one other precision.
  */
