@@ -12,6 +12,7 @@
 struct dat_options {
     struct model_options model;
     struct mlp_options tower;
+    int64_t augment;
     double mimic_user, mimic_item, category_alignment;
     char user_id[OPT_TEXT_MAX], item_id[OPT_TEXT_MAX], category[OPT_TEXT_MAX];
 };
@@ -19,7 +20,9 @@ struct dat_options {
 static const struct opt dat_opts[] = {
     MODEL_OPTS(struct dat_options),
     MLP_OPTS(struct dat_options, tower, "256,128,32",
-             "units of each tower's layers; the last is also the augmented vectors' dimension"),
+             "units of each tower's layers; the last is the vector's dimension"),
+    OPT_INT(struct dat_options, augment, "0", 0, 4096,
+            "dimension of the augmented vectors; 0: that of the other tower's vector, which they mimic"),
     OPT_DOUBLE(struct dat_options, mimic_user, "0.5", 0, 1000, "weight of the user's mimic loss"),
     OPT_DOUBLE(struct dat_options, mimic_item, "0.5", 0, 1000, "weight of the item's mimic loss"),
     OPT_DOUBLE(struct dat_options, category_alignment, "1", 0, 1000, "weight of the category alignment loss"),
@@ -51,6 +54,8 @@ static int find_category(struct graph *g, const struct features *f, const struct
     return -1;
 }
 
+static int64_t vector_width(const struct dat_options *o) { return o->tower.hidden.v[o->tower.hidden.n - 1]; }
+
 struct side {
     int augmented, vector;
 };
@@ -63,15 +68,16 @@ static int tower(struct graph *g, const struct features *f, const struct dat_opt
     int id = find_id(g, f, user ? o->user_id : o->item_id, user ? SIDE_USER : SIDE_ITEM, e);
     if (id < 0) return ERR_INPUT;
     snprintf(table, sizeof table, "augmented.%s", name);
-    s->augmented = nn_embedding(g, id, (int)o->tower.hidden.v[o->tower.hidden.n - 1], table);
+    s->augmented = nn_embedding(g, id, (int)(o->augment ? o->augment : vector_width(o)), table);
     int in[] = {x, s->augmented};
     s->vector = parts_mlp(g, nn_concat(g, 2, in), &o->tower, true, name);
     return 0;
 }
 
 static void mimic(struct graph *g, int augmented, int other, int label, double weight) {
+    if (weight <= 0 || augmented < 0 || other < 0) return;
     int in[] = {augmented, nn_scale(g, nn_stop_gradient(g, other), -1)}, d = nn_add(g, 2, in);
-    if (weight <= 0 || d < 0) return;
+    if (d < 0) return;
     d = nn_mul(g, d, nn_number(g, label));
     graph_add_loss(g, nn_scale(g, nn_row_sum(g, nn_mul(g, d, d)), 1.0 / g->node[in[0]]->width), weight);
 }
@@ -80,6 +86,11 @@ static int build(struct graph *g, const struct features *f, const void *options,
     const struct dat_options *o = options;
     struct side user, item;
     if (!o->tower.hidden.n) return err_set(e, ERR_INPUT, "dat: `hidden` is empty");
+    if (o->augment && o->augment != vector_width(o) && (o->mimic_user > 0 || o->mimic_item > 0))
+        return err_set(e, ERR_INPUT,
+                       "dat: augmented vectors of dimension %lld cannot mimic a tower's of %lld; leave out "
+                       "`augment`, or set `mimic_user: 0` and `mimic_item: 0`",
+                       (long long)o->augment, (long long)vector_width(o));
     TRY(tower(g, f, o, true, &user, e));
     TRY(tower(g, f, o, false, &item, e));
     int label = graph_input(g, "label", SIDE_NONE, VALUE_NUMBER, 0);

@@ -177,7 +177,7 @@ Test(variants, gradients_of_the_mimic_losses_equal_finite_differences_with_the_o
         struct run r, held;
         begin(&r, mimics[k].variant, mimics[k].options, NULL);
         float **grad = gradients(&r);
-        cr_expect_eq(begin_held(&held, &r, &mimics[k]), 2, "both towers' vectors are held");
+        cr_expect_eq(begin_held(&held, &r, &mimics[k]), k < 2 ? 1 : 2, "vectors that are held");
         expect_differences(&held, grad, &mimics[k], k);
         release_gradients(&r, grad);
         end(&held);
@@ -327,6 +327,27 @@ Test(variants, refuse_what_makes_no_model) {
 }
 
 /* The toy's item side has no single id beside item_id, so there is nothing to align on by default. */
+Test(variants, augmented_vectors_are_as_wide_as_the_tower_or_as_they_are_told) {
+    static const struct {
+        const char *options;
+        size_t width; /* 0: refused */
+    } cases[] = {{"{hidden: [6, 5]}", 5},
+                 {"{hidden: [6, 5], augment: 5}", 5},
+                 {"{hidden: [6, 5], augment: 7, mimic_user: 0, mimic_item: 0}", 7},
+                 {"{hidden: [6, 5], augment: 7, mimic_user: 0}", 0},
+                 {"{hidden: [6, 5], augment: 7, mimic_item: 0}", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct graph g;
+        struct err e = ERR_INIT;
+        int rc = build("dat", cases[i].options, &g, &e), table;
+        cr_expect_eq(!rc, cases[i].width > 0, "%s: %s", cases[i].options, e.msg);
+        if (rc) cr_expect(strstr(e.msg, "of dimension 7 cannot mimic a tower's of 5"), "%s", e.msg);
+        if (!rc && (table = graph_find_param(&g, "augmented.item")) >= 0)
+            cr_expect_eq(g.param[table]->cols, cases[i].width, "%s", cases[i].options);
+        graph_release(&g);
+    }
+}
+
 Test(variants, dat_aligns_only_where_there_is_a_category_and_ffm_alone_has_no_other_table) {
     struct graph g;
     struct err e = ERR_INIT;
@@ -386,6 +407,7 @@ Test(variants, have_the_options_and_defaults_that_are_usual) {
                  {"parallel", "d", "32"},
                  {"dat", "hidden", "256,128,32"},
                  {"dat", "mimic_user", "0.5"},
+                 {"dat", "augment", "0"},
                  {"dat", "mimic_item", "0.5"},
                  {"dat", "category_alignment", "1"},
                  {"inttower", "heads", "4"},
