@@ -57,13 +57,15 @@ static void ticks_linear(struct ticks *t, const struct scale *s, int most) {
         snprintf(t->label[i], sizeof t->label[i], "%.*f", decimals_of(step), t->at[i] + 0.0);
 }
 
-/* 1-1.5-2-3-5-7, or 1-2-5, or 1-3, or powers of ten, or every n-th of them. */
+/* The densest of these that fit: 1-1.5-2-2.5-3-4-5-6-8, 1-1.5-2-3-5-7, 1-2-5, 1-3, powers of ten, every n-th of them. */
 static int log_candidates(const struct scale *s, int kind, double *at) {
-    static const double digits[4][7] = {{1, 1.5, 2, 3, 5, 7, 0}, {1, 2, 5, 0}, {1, 3, 0}, {1, 0}};
-    int every = kind < 4 ? 1 : kind - 2, n = 0;
+    enum { KINDS = 5 };
+    static const double digits[KINDS][10] = {
+        {1, 1.5, 2, 2.5, 3, 4, 5, 6, 8}, {1, 1.5, 2, 3, 5, 7}, {1, 2, 5}, {1, 3}, {1}};
+    int every = kind < KINDS ? 1 : kind - KINDS + 2, n = 0;
     for (int k = (int)floor(log10(s->lo)); k <= (int)ceil(log10(s->hi)); k++) {
         if (((k % every) + every) % every) continue;
-        for (const double *d = digits[kind < 4 ? kind : 3]; *d > 0; d++) {
+        for (const double *d = digits[kind < KINDS ? kind : KINDS - 1]; *d > 0; d++) {
             double v = *d * pow(10, k);
             if (v < s->lo * 0.9999 || v > s->hi * 1.0001) continue;
             if (n == PLOT_TICKS) return n + 1;
