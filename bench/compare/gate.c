@@ -31,6 +31,7 @@ static bool has(const char *metric, const char *name) { return !strncmp(metric, 
 
 void gate_skip(struct gate *g, const char *why) {
     g->verdict = GATE_SKIPPED;
+    g->settled = true;
     snprintf(g->note, sizeof g->note, "%s", why);
 }
 

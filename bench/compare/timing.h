@@ -17,6 +17,7 @@ struct timing_point {
     char *variant, *features, *where; /* "fp32, memory, 1000 candidates, 2 threads" */
     int n;                            /* groups so far */
     double *base, *ratio; /* [metric][groups]: BASE's figure in us, log of NEW's over BASE's; NaN: none */
+    const char *skip;     /* why it is not measured; NULL: it is. Not owned */
 };
 struct timing {
     struct arena arena;

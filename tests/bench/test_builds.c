@@ -1,6 +1,7 @@
 /* prerank compare --builds: real processes. What it finds on real programs is docs/trust.md's. */
 #include "tests/bench/scratch.h"
 #include <criterion/criterion.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,4 +265,38 @@ Test(builds, instructions_of_chosen_and_tuned_models_are_what_callgrind_counts_f
     char command[128];
     snprintf(command, sizeof command, "ls -a %s/out | grep -q tmp", s.dir);
     cr_expect_neq(system(command), 0, "no profile is left");
+}
+
+Test(builds, a_program_with_chosen_and_tuned_models_never_differs_from_itself, .timeout = 200) {
+    write_chosen("");
+    struct ran r =
+        prerank(&s,
+                "compare --builds %s %s %s/chosen.yaml --out %s/out --groups 6 --no-instructions --json "
+                "%s/c.json --margin p50=400 --margin p99=1000 --margin qps=1000",
+                prerank_path(), prerank_path(), s.dir, s.dir, s.dir);
+    cr_expect(r.status == 0 || (r.status == 3 && strstr(r.out, "too noisy")), "exit %d: %s%s", r.status,
+              r.out, r.err);
+    cr_expect_eq(count(r.out, "skipped "), 1, "instructions: %s", r.out);
+    cr_expect_str_eq(scratch_read(&s, "out/old/subsets.csv"), scratch_read(&s, "out/new/subsets.csv"));
+    json_t *old = json_loads(scratch_read(&s, "out/old/manifest.json"), 0, NULL),
+           *new = json_loads(scratch_read(&s, "out/new/manifest.json"), 0, NULL);
+    static const char *const id[] = {"cold", "student"};
+    for (int i = 0; i < 2; i++) {
+        const json_t *a = json_object_get(json_object_get(old, "field_costs"), id[i]),
+                     *b = json_object_get(json_object_get(new, "field_costs"), id[i]);
+        cr_expect_str_eq(json_string_value(json_object_get(a, "costs")), "measured");
+        cr_expect_str_eq(json_string_value(json_object_get(b, "costs")), "kept");
+        cr_expect(strstr(json_string_value(json_object_get(b, "file")), "out/old/"), "they are OLD's");
+    }
+    json_decref(old);
+    json_decref(new);
+    /* each point of `turns` has its three times, and each name of compute.csv its counts */
+    const char *json = scratch_read(&s, "c.json");
+    r = prerank(&s, "turns %s/chosen.yaml --out %s/out/old --set data_dir=%s/out/old.data", s.dir, s.dir,
+                s.dir);
+    size_t points = count_lines(r.out) - 2, listed = count_lines(scratch_read(&s, "out/old/compute.csv")) - 1;
+    cr_expect_geq(points, 6, "%s", r.out);
+    cr_expect_gt(listed, points, "some are listed under a second name");
+    cr_expect_eq(count(json, "\"metric\": \"p50\""), points, "%s", json);
+    cr_expect_eq(count(json, "\"metric\": \"flops_per_candidate\""), listed, "%s", json);
 }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "bench/compare/compare.h"
 #include "bench/compare/timing.h"
+#include "bench/compare/twins.h"
 #include "bench/compare/write.h"
 #include "tests/bench/scratch.h"
 #include <criterion/criterion.h>
@@ -568,6 +569,66 @@ static struct comparison timed(double slower, double wobble, unsigned seed, int 
     cr_assert_eq(comparison_judge(&c, &e), 0);
     timing_release(&t);
     return c;
+}
+
+/* "01-": OLD's points have NEW's points 0, 1 and none as their twins; "": the two measure different things. */
+static const char *twins(const char *old_names, const char *new_names) {
+    struct side side[2];
+    struct turns t[2];
+    struct err e = ERR_INIT;
+    const char *text[] = {old_names, new_names};
+    int twin[8];
+    char *out = arena_alloc(&s.arena, 9);
+    for (int k = 0; k < 2; k++) {
+        char dir[128];
+        snprintf(dir, sizeof dir, "%s/%s", s.dir, k ? "new" : "base");
+        cr_assert_eq(side_open(&side[k], dir, &e), 0, "%s", e.msg);
+        t[k] = (struct turns){.name = arena_alloc(&s.arena, 8 * sizeof(char *))};
+        for (const char *p = text[k]; *p; p += strspn(p, " ")) {
+            char name[128];
+            snprintf(name, sizeof name, "mlp,%.*s,fp32,memory,100,2,closed", (int)strcspn(p, " "), p);
+            t[k].name[t[k].n_points++] = arena_strdup(&s.arena, name);
+            p += strcspn(p, " ");
+        }
+    }
+    if (twins_find(&side[0], &side[1], &t[0], &t[1], twin))
+        for (int i = 0; i < t[0].n_points; i++) out[i] = twin[i] < 0 ? '-' : (char)('0' + twin[i]);
+    for (int k = 0; k < 2; k++) side_close(&side[k]);
+    return out;
+}
+
+Test(timing, points_of_chosen_subsets_are_told_by_their_fields) {
+    write_chosen("fscd", "x y", "p2");
+    cr_expect_str_eq(twins("all fscd-2", "all fscd-2"), "01");
+    cr_expect_str_eq(twins("all fscd-2", "fscd-2 all"), "10");
+    cr_expect_str_eq(twins("all fscd-2", "all"), "", "it must be there");
+    cr_expect_str_eq(twins("all", "all no-cross"), "");
+    cr_expect_str_eq(twins("all", "all fscd-2"), "", "OLD is a program that does not time what it chose");
+    write_subsets("new", "mlp,fscd,2,fscd-2,all,2,x y,\n");
+    cr_expect_str_eq(twins("all fscd-2", "all"), "00", "NEW has trained it as `all`");
+    write_subsets("new", "mlp,fscd,2,fscd-2,fscd-2,2,x z,\n");
+    cr_expect_str_eq(twins("all fscd-2", "all fscd-2"), "0-", "other fields");
+    write_subsets("new", "mlp,fscd,2,fscd-2,all,2,x z,\nmlp,fscd,3,fscd-3,fscd-3,3,x y z,\n");
+    cr_expect_str_eq(twins("all fscd-2", "all fscd-3"), "0-", "fscd-3 is NEW's alone");
+    write_subsets("base", "mlp,fscd,2,fscd-2,fscd-2,2,x y,\nmlp,se,2,se-2,fscd-2,2,x y,\n");
+    write_subsets("new", "mlp,fscd,2,fscd-2,fscd-2,2,x z,\nmlp,se,2,se-2,se-2,2,x y,\n");
+    cr_expect_str_eq(twins("all fscd-2", "all fscd-2 se-2"), "0-", "se-2 was trained with what is skipped");
+}
+
+Test(timing, a_point_without_a_twin_is_skipped_whatever_else_is_judged) {
+    struct timing t;
+    struct comparison c;
+    struct err e = ERR_INIT;
+    timing_init(&t, 6);
+    comparison_init(&c);
+    cr_assert_eq(timing_name(&t, names, 1, &e), 0);
+    t.point[0].skip = "other fields";
+    cr_assert_eq(timing_gates(&t, &c, &e), 0);
+    cr_assert_eq(comparison_judge(&c, &e), 0);
+    cr_expect_eq(comparison_count(&c, GATE_SKIPPED), TIMING_METRICS);
+    cr_expect_eq(comparison_code(&c), 0);
+    comparison_release(&c);
+    timing_release(&t);
 }
 
 Test(timing, identical_programs_give_no_alarm) {
