@@ -52,8 +52,10 @@
 #define RESULTS_IMPORTANCE_COLUMNS                                                                           \
     "variant,selector,seed,field,side,importance,rank,request_us,ns_per_candidate,flops_per_candidate,"      \
     "bytes_per_candidate,seconds,ranked_cost"
-#define RESULTS_SUBSETS_COLUMNS      "variant,selector,k,features,trained_as,n_fields,fields,required"
-#define RESULTS_SELECTION_COLUMNS    "variant,selector,points,area,area_lo,area_hi,area_valid,area_rt"
+#define RESULTS_SUBSETS_COLUMNS "variant,selector,k,features,trained_as,n_fields,fields,required"
+#define RESULTS_SELECTION_COLUMNS                                                                            \
+    "variant,selector,points,area,area_lo,area_hi,area_valid,area_rt,rankings,area_rankings,area_rankings_"  \
+    "lo,area_rankings_hi"
 #define RESULTS_INSTRUCTIONS_COLUMNS "variant,features,precision,store,candidates,threads,load,instructions"
 /* gauc_delta, score_max_diff, speedup (of p50): to the model's first step. concurrent: requests at once */
 #define RESULTS_LADDER_COLUMNS                                                                               \

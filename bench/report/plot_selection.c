@@ -118,7 +118,7 @@ static bool draw(const struct drawn *d, struct layout *l, int narrow) {
     size_t n = 0;
     for (int i = 0; i < d->sel->n && n < LEGEND_MAX; i++) {
         const struct selection_curve *c = &d->sel->curve[i];
-        if (!mine(d, i)) continue;
+        if (!mine(d, i) || !selection_first(c)) continue;
         item[n] = (struct legend_item){legend_text(d, c, text[n]), plot_colour(c->colour),
                                        (int)plot_mark_of(c->colour), 0};
         n++;

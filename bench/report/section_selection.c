@@ -35,7 +35,7 @@ static int draw(const struct study *s, struct gallery *g, struct err *e) {
     for (int i = 0; i < sel.n && !rc; i++) {
         if (first_of_variant(&sel, i)) rc = keep_next(g, by_k, &sel, i, e);
         if (!rc && first_of_variant(&sel, i)) rc = keep_next(g, by_time, &sel, i, e);
-        if (!rc) rc = keep_next(g, bars, &sel, i, e);
+        if (!rc && selection_first(&sel.curve[i])) rc = keep_next(g, bars, &sel, i, e);
     }
     selection_release(&sel);
     return rc;
@@ -48,16 +48,22 @@ static void area_table(const struct selection *sel, struct str *out) {
          "mean test GAUC over the numbers of fields; 95 % interval over the seeds of training, the ranking "
          "being the same",
          'h'},
+        {"over rankings",
+         "mean of the areas by each of the selector's rankings, where it has several; 95 % interval over "
+         "these",
+         'h'},
         {"on validation", "the same on the validation split", 'h'},
         {"Area over RT", "mean over the response time of what validation would choose within it", 'h'},
         {"Points", "numbers of fields that were tried", 'h'}};
     html_table_open(out, column, COUNT(column), -1);
     for (int i = 0; i < sel->n; i++) {
         const struct selection_curve *c = &sel->curve[i];
-        const struct effect_stat area = {1, c->area, c->area_lo, c->area_hi};
+        const struct effect_stat area = {1, c->area, c->area_lo, c->area_hi},
+                                 over = {1, c->area_rankings, c->area_rankings_lo, c->area_rankings_hi};
         str_add(out, "<tr>");
         html_model(out, c->variant, c->selector, c->colour);
         html_stat(out, &area, 4);
+        html_stat(out, &over, 4);
         html_number(out, c->area_valid, "%.4f");
         html_number(out, c->area_rt, "%.4f");
         html_number(out, c->n, "%.0f");

@@ -6,6 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* "se~2" is the second ranking by "se". */
+static bool same_selector(const char *a, const char *b) {
+    size_t n = strcspn(a, "~");
+    return n == strcspn(b, "~") && !strncmp(a, b, n);
+}
+
+bool selection_first(const struct selection_curve *c) { return !strchr(c->selector, '~'); }
+
 static struct selection_curve *curve_of(struct selection *sel, const char *variant, const char *selector) {
     bool new_variant = true;
     int colours = 0;
@@ -17,7 +25,7 @@ static struct selection_curve *curve_of(struct selection *sel, const char *varia
     struct selection_curve *c = &sel->curve[sel->n];
     *c = (struct selection_curve){.variant = variant, .selector = selector, .colour = -1};
     for (int i = 0; i < sel->n; i++) {
-        if (!strcmp(sel->curve[i].selector, selector)) c->colour = sel->curve[i].colour;
+        if (same_selector(sel->curve[i].selector, selector)) c->colour = sel->curve[i].colour;
         if (sel->curve[i].colour >= colours) colours = sel->curve[i].colour + 1;
     }
     if (c->colour < 0) c->colour = colours;
@@ -113,6 +121,21 @@ static void area_interval(const struct study *s, const struct selection *sel, st
     c->area_hi = stat_mean(x, n) + half;
 }
 
+static void over_rankings(const struct selection *sel, struct selection_curve *c) {
+    double x[OPT_LIST_MAX];
+    size_t n = 0;
+    for (int i = 0; i < sel->n && n < OPT_LIST_MAX && selection_first(c); i++) {
+        const struct selection_curve *of = &sel->curve[i];
+        if (!strcmp(of->variant, c->variant) && same_selector(of->selector, c->selector) && !isnan(of->area))
+            x[n++] = of->area;
+    }
+    double mean = n > 1 ? stat_mean(x, n) : (double)NAN, half = stat_t_half_width(x, n, 0.95);
+    c->rankings = (int)n;
+    c->area_rankings = mean;
+    c->area_rankings_lo = mean - half;
+    c->area_rankings_hi = mean + half;
+}
+
 /* Of the curve's points at least as fast as t, the test GAUC of the one that validation prefers. */
 static double attainable(const struct selection_curve *c, double t) {
     const struct selection_point *best = NULL;
@@ -155,6 +178,7 @@ int selection_load(const struct study *s, struct selection *out, struct err *e) 
         c->area_rt = area_by_time(out, c);
         area_interval(s, out, c);
     }
+    for (int i = 0; i < out->n && !rc; i++) over_rankings(out, &out->curve[i]);
     if (rc) selection_release(out);
     return rc;
 }
@@ -180,6 +204,12 @@ int selection_save(const struct selection *sel, const char *dir, struct err *e) 
         csv_int(&l, c->n);
         const double v[] = {c->area, c->area_lo, c->area_hi, c->area_valid, c->area_rt};
         for (size_t k = 0; k < sizeof v / sizeof *v; k++) csv_num(&l, v[k]);
+        const double over[] = {c->area_rankings, c->area_rankings_lo, c->area_rankings_hi};
+        if (c->rankings)
+            csv_int(&l, c->rankings);
+        else
+            csv_text(&l, "");
+        for (size_t k = 0; k < sizeof over / sizeof *over; k++) csv_num(&l, over[k]);
         csv_end(&l);
     }
     return file_commit(&o, e);

@@ -7,7 +7,8 @@
  *     selection_release(&sel);
  *
  * Area: the mean height of the curve over the Ks that all selectors of the variant share, by the trapezoid rule; with the
- * interval over seeds (Student's t): over trainings, the ranking being the same. By response time: the mean over RT, between the fastest and the slowest point of the
+ * interval over seeds (Student's t): over trainings, the ranking being the same. Where a selector has several
+ * rankings (`select.rankings: each`), also the mean of their areas, with the interval over rankings. By response time: the mean over RT, between the fastest and the slowest point of the
  * variant, of the test GAUC of the point that validation prefers among those as fast; where a selector has no point that
  * fast, its GAUC is 1/2. Times and GAUC are those of fp32; where that was not timed, both are of one other precision.
  */
@@ -24,12 +25,14 @@ struct selection_point {
         *timed; /* study_point() at the largest number of candidates; NULL: not timed */
 };
 struct selection_curve {
-    const char *variant, *selector;
-    int colour; /* number of the selector among those of the folder */
+    const char *variant, *selector; /* "se"; "se~2": by its second ranking */
+    int colour; /* number of the selector among those of the folder; of all its rankings */
     int n;
     struct selection_point *point; /* by K */
     double area, area_lo, area_hi; /* test GAUC over K */
     double area_valid, area_rt;
+    int rankings; /* of the selector, and their areas: the mean, and its interval over rankings; of its first curve only */
+    double area_rankings, area_rankings_lo, area_rankings_hi;
 };
 struct selection {
     struct arena arena;
@@ -40,6 +43,8 @@ struct selection {
 };
 int selection_load(const struct study *s, struct selection *out, struct err *e);
 void selection_release(struct selection *sel);
+/* The curve is of the first ranking of its selector: the one that has the name without a number. */
+bool selection_first(const struct selection_curve *c);
 int selection_save(const struct selection *sel, const char *dir, struct err *e);
 
 /* plot_selection.c, plot_importance.c: as plot_*.c in plots.h */

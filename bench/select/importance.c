@@ -50,7 +50,7 @@ static int rank_seed(struct maker *m, struct ranking_of *r, int k) {
     const struct sweep *s = m->s;
     const struct sweep_model *model = &s->model[r->model];
     const struct selector *selector = selectors[r->selector];
-    int64_t seed = s->x->o.seeds.v[k];
+    int64_t seed = s->x->o.seeds.v[r->first_seed + k];
     const struct sweep_run *run = run_of(s, r->model, seed);
     char weights[1024];
     struct importance_file f = {
@@ -121,12 +121,23 @@ static int shares_for(struct maker *m, int model, int selector, const struct own
     return json_object_set_new(m->out->costs, s->model[model].variant->id, says) ? err_nomem(m->e, 0) : 0;
 }
 
-static int rank_one(struct maker *m, int model, int selector, const struct own_cost *own) {
+static int n_rankings(const struct select_options *o) {
+    return o->rankings == RANKINGS_EACH ? (int)o->seeds : 1;
+}
+
+/* The selector's ranking number `which`, of as many seeds as a ranking has. */
+static int rank_one(struct maker *m, int model, int selector, int which, const struct own_cost *own) {
     struct arena *a = &m->out->arena;
     struct ranking_of *r = &m->out->v[m->out->n];
-    size_t n = (size_t)m->s->model[model].features.n, seeds = (size_t)m->s->x->select.seeds;
-    *r = (struct ranking_of){
-        .model = model, .selector = selector, .n = (int)n, .n_seeds = (int)seeds, .cost = own->v};
+    const struct select_options *o = &m->s->x->select;
+    size_t n = (size_t)m->s->model[model].features.n, seeds = (size_t)o->seeds / (size_t)n_rankings(o);
+    *r = (struct ranking_of){.model = model,
+                             .selector = selector,
+                             .n = (int)n,
+                             .first_seed = which,
+                             .n_seeds = (int)seeds,
+                             .cost = own->v};
+    snprintf(r->name, sizeof r->name, which ? "%s~%d" : "%s", selectors[selector]->name, which + 1);
     r->importance = arena_alloc(a, (n + 1) * sizeof *r->importance);
     r->by_seed = arena_alloc(a, (n * seeds + 1) * sizeof *r->by_seed);
     r->order = arena_alloc(a, (n + 1) * sizeof *r->order);
@@ -169,7 +180,8 @@ static int rank_variant(struct maker *m, const struct experiment_variant *v) {
     struct own_cost own = {.v = arena_alloc(&m->out->arena, n * sizeof *own.v)};
     if (!own.v) return err_nomem(m->e, n * sizeof *own.v);
     TRY(cost_of(m, model, &own));
-    for (int i = 0; i < o->rank_by.n; i++) TRY(rank_one(m, model, (int)o->rank_by.v[i], &own));
+    for (int k = 0; k < n_rankings(o); k++)
+        for (int i = 0; i < o->rank_by.n; i++) TRY(rank_one(m, model, (int)o->rank_by.v[i], k, &own));
     return 0;
 }
 
@@ -178,14 +190,15 @@ int rankings_make(const struct sweep *s, struct pool *pool, struct rankings *out
     struct err own = ERR_INIT;
     struct maker m = {.s = s, .pool = pool, .out = out, .e = e ? e : &own};
     *out = (struct rankings){.n = 0};
-    size_t most = (size_t)x->n_variants * (size_t)x->select.rank_by.n + 1;
+    size_t each = (size_t)x->n_variants * (size_t)x->select.rank_by.n,
+           most = each * (size_t)n_rankings(&x->select) + 1;
     out->v = arena_alloc(&out->arena, most * sizeof *out->v);
     out->costs = json_object();
     int rc = out->v && out->costs ? 0 : err_nomem(m.e, most * sizeof *out->v);
     int64_t threads = x->measure.threads;
     m.serving = pool;
     if (!rc && threads && threads != pool_threads(pool)) rc = pool_create((int)threads, &m.serving, m.e);
-    progress_start(&m.bar, "ranking fields", (uint64_t)(most - 1) * (uint64_t)x->select.seeds);
+    progress_start(&m.bar, "ranking fields", (uint64_t)each * (uint64_t)x->select.seeds);
     for (int v = 0; v < x->n_variants && !rc; v++)
         if (select_takes(&x->select, &x->variant[v])) rc = rank_variant(&m, &x->variant[v]);
     progress_end(&m.bar, rc ? "stopped" : NULL);

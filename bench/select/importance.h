@@ -15,21 +15,24 @@
 #include "bench/run/sweep.h"
 #include "bench/select/field_cost.h"
 
-struct ranking_of { /* a variant by a selector */
-    int model;      /* of the sweep: the one with all fields */
-    int selector;   /* number in selectors[] */
-    int n, n_seeds;
-    double *importance; /* [n] mean over the seeds */
-    double *by_seed;    /* [n_seeds][n] */
-    double seconds;     /* that it took, all seeds */
-    int *order;         /* [n] fields, the most important first; equal ones in the order of the dataset */
+enum { RANKING_NAME_MAX = 32 };
+
+struct ranking_of {              /* a variant by a selector */
+    char name[RANKING_NAME_MAX]; /* "se"; of the second ranking (`rankings: each`) "se~2" */
+    int model;                   /* of the sweep: the one with all fields */
+    int selector;                /* number in selectors[] */
+    int n, first_seed, n_seeds;  /* of the experiment's seeds */
+    double *importance;          /* [n] mean over the seeds */
+    double *by_seed;             /* [n_seeds][n] */
+    double seconds;              /* that it took, all seeds */
+    int *order; /* [n] fields, the most important first; equal ones in the order of the dataset */
     const struct field_cost *cost; /* [n] measured in this run */
     const double *share;           /* [n] the costs that it ranked by, over the mean field's; NULL: none */
 };
 struct rankings {
     struct arena arena;
     int n;
-    struct ranking_of *v; /* by variant, then selector as in rank_by */
+    struct ranking_of *v; /* by variant, then number of the ranking, then selector as in rank_by */
     json_t *costs;        /* by variant: what there is to say of the costs that were ranked by */
 };
 int rankings_make(const struct sweep *s, struct pool *pool, struct rankings *out, struct err *e);

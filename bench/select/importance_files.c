@@ -146,7 +146,7 @@ static void importance_row(FILE *out, const struct sweep *s, const struct rankin
     const struct field_cost *c = &r->cost[field];
     struct csv_line l = {.f = out};
     csv_text(&l, m->variant->id);
-    csv_text(&l, selectors[r->selector]->name);
+    csv_text(&l, r->name);
     csv_text(&l, seed);
     csv_text(&l, m->features.feature[field].name);
     csv_text(&l, side_name(m->features.feature[field].side));
@@ -173,7 +173,7 @@ static void importance_rows(FILE *out, const struct sweep *s, const struct ranki
     for (int k = 0; k < r->n_seeds; k++) {
         const double *v = r->by_seed + (size_t)k * (size_t)r->n;
         char seed[24];
-        snprintf(seed, sizeof seed, "%" PRId64, s->x->o.seeds.v[k]);
+        snprintf(seed, sizeof seed, "%" PRId64, s->x->o.seeds.v[r->first_seed + k]);
         for (int i = 0; i < r->n; i++) importance_row(out, s, r, i, seed_rank(v, r->n, i), seed, v[i]);
     }
     for (int i = 0; i < r->n; i++)

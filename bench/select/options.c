@@ -7,6 +7,8 @@
 static const char *const names[SELECTORS + 1] = {"se",     "permutation", "fscd", "lasso",
                                                  "single", "random",      NULL};
 
+static const char *const rankings_names[] = {"mean", "each", NULL};
+
 const struct opt select_opts[] = {
     {"rank_by", OPT_T_ENUMS, offsetof(struct select_options, rank_by), "", 0, 0, names,
      "how fields are ranked: one trade-off curve each; docs/selection.md"},
@@ -15,7 +17,11 @@ const struct opt select_opts[] = {
      "ids of the variants that fields are chosen for; default: every one without `select: false`"},
     OPT_TEXT(struct select_options, from, "", "feature subset that is chosen from; default: the first"),
     OPT_INT(struct select_options, seeds, "1", 1, OPT_LIST_MAX,
-            "the importance of a field is the mean over so many of the experiment's seeds"),
+            "so many of the experiment's seeds rank the fields"),
+    OPT_ENUM(
+        struct select_options, rankings, "mean", rankings_names,
+        "mean: one ranking, by the mean importance over `seeds`; each: every seed's ranking has models and "
+        "a curve of its own"),
     OPT_END};
 
 /* The maps inside `select:`, which read_options() leaves to us. */

@@ -74,7 +74,7 @@ static int add(struct sweep *s, struct planned *p, struct err *e) {
     const struct ranking_of *r = p->ranking;
     bool *keep = arena_alloc(&s->arena, (size_t)s->ds->n_fields + 1);
     char name[64];
-    snprintf(name, sizeof name, "%s-%" PRId64, selectors[r->selector]->name, p->k);
+    snprintf(name, sizeof name, "%s-%" PRId64, r->name, p->k);
     if (!keep) return err_nomem(e, 0);
     keep_fields(s, p, keep);
     p->model = s->n_models;
@@ -91,7 +91,7 @@ static void put_line(FILE *out, const struct sweep *s, const struct planned *p) 
         if (p->kept[at] && at >= p->k) str_addf(&required, "%s%s", required.len ? " " : "", name);
     }
     csv_text(&l, m->variant->id);
-    csv_text(&l, selectors[p->ranking->selector]->name);
+    csv_text(&l, p->ranking->name);
     csv_int(&l, p->k);
     csv_text(&l, m->subset->name);
     csv_text(&l, m->same_as < 0 ? m->subset->name : s->model[m->same_as].subset->name);
@@ -127,8 +127,7 @@ static int add_all(struct sweep *s, const struct rankings *r, struct err *e) {
             if (!p[n].kept) return err_nomem(e, 0);
             if (!choose(s, &r->v[i], top_k->v[k], p[n].kept, &why)) {
                 progress_note("select: %s by %s has no model with %" PRId64 " fields: %s",
-                              s->model[r->v[i].model].variant->id, selectors[r->v[i].selector]->name,
-                              top_k->v[k], why.msg);
+                              s->model[r->v[i].model].variant->id, r->v[i].name, top_k->v[k], why.msg);
                 continue;
             }
             TRY(add(s, &p[n++], e));

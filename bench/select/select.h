@@ -62,12 +62,16 @@ struct selector {
 enum { SELECTORS = 6 };
 extern const struct selector *const selectors[SELECTORS + 1]; /* NULL-ended */
 
+/* Of several seeds: one ranking, by the mean importance, or one of each seed. */
+enum select_rankings { RANKINGS_MEAN, RANKINGS_EACH };
+
 struct select_options {
     struct opt_ints rank_by; /* numbers in selectors[] */
     struct opt_ints top_k;
     struct opt_names variant; /* ids; empty: every variant without `select: false` */
     char from[OPT_TEXT_MAX];
     int64_t seeds;
+    int rankings; /* enum select_rankings */
     struct budget_options subject_to;
     void *own[SELECTORS];
     const char

@@ -344,6 +344,65 @@ Test(select, selectors_and_the_models_that_follow_learn_from_one_teacher) {
     }
 }
 
+/* ---- several rankings ---- */
+
+static double area_of(const char *selector, const char *column) {
+    char key[64];
+    snprintf(key, sizeof key, "selector=%s", selector);
+    return atof(cell(&s, scratch_read(&s, "out/selection.csv"), key, column));
+}
+
+/* Mean and t interval of three areas: the quantile of 2 degrees of freedom is 4.30265273. */
+static void expect_interval_over_rankings(const char *selector) {
+    double x[3], mean = 0, square = 0;
+    for (int k = 0; k < 3; k++) {
+        char name[32];
+        snprintf(name, sizeof name, k ? "%s~%d" : "%s", selector, k + 1);
+        x[k] = area_of(name, "area");
+        cr_expect(x[k] > .4 && x[k] < 1, "%s: %g", name, x[k]);
+        mean += x[k] / 3;
+    }
+    for (int k = 0; k < 3; k++) square += (x[k] - mean) * (x[k] - mean) / 2;
+    double half = 4.30265273 * sqrt(square / 3);
+    cr_expect_eq(area_of(selector, "rankings"), 3);
+    cr_expect_float_eq(area_of(selector, "area_rankings"), mean, 1e-7, "%s", selector);
+    cr_expect_float_eq(area_of(selector, "area_rankings_lo"), mean - half, 1e-6, "%s", selector);
+    cr_expect_float_eq(area_of(selector, "area_rankings_hi"), mean + half, 1e-6, "%s", selector);
+}
+
+Test(select, each_seed_ranks_for_itself_on_demand_and_the_interval_is_over_rankings) {
+    write_planted(all_columns, "",
+                  "variants:\n  - cold: {dim: 4, hidden: [8]}\nseeds: [7, 8, 9]\n"
+                  "train: {batch: 256, epochs: 2, rows: 6000}\nmeasure: {candidates: []}\n"
+                  "select: {rank_by: [permutation, random], top_k: [2, 4], seeds: 3, rankings: each}\n");
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/out", s.dir, s.dir), 0);
+    const char *subsets = scratch_read(&s, "out/subsets.csv"),
+               *ranks = scratch_read(&s, "out/importance.csv");
+    const char *draw[3];
+    for (int k = 0; k < 3; k++) {
+        char key[64], seed[96];
+        snprintf(key, sizeof key, k ? "selector=random~%d" : "selector=random", k + 1);
+        snprintf(seed, sizeof seed, "%s,seed=%d,rank=1", key, k + 7);
+        draw[k] = cell(&s, subsets, strcat(strcpy((char[80]){0}, key), ",k=4"), "fields");
+        const char *best = cell(&s, ranks, seed, "field");
+        cr_expect(!strncmp(draw[k], best, strlen(best)), "%s: the best of seed %d is %s", draw[k], k + 7,
+                  best);
+    }
+    cr_expect(strcmp(draw[0], draw[1]) != 0 && strcmp(draw[1], draw[2]) != 0, "%s, %s, %s", draw[0], draw[1],
+              draw[2]);
+    expect_interval_over_rankings("permutation");
+    expect_interval_over_rankings("random");
+    cr_expect_str_eq(cell(&s, scratch_read(&s, "out/selection.csv"), "selector=random~2", "rankings"), "");
+    const char *picture = scratch_read(&s, "out/plots/selection-k-cold.svg");
+    cr_expect(strstr(picture, "random, area") && !strstr(picture, "random~2, area"),
+              "one line of the legend");
+    assert_status(prerank(&s, "run %s/x.yaml --out %s/out --resume --set select.rankings=mean", s.dir, s.dir),
+                  0);
+    cr_expect(!strstr(scratch_read(&s, "out/subsets.csv"), "~"));
+    cr_expect_eq(area_of("random", "rankings"), 1);
+    cr_expect_str_eq(cell(&s, scratch_read(&s, "out/selection.csv"), "selector=random", "area_rankings"), "");
+}
+
 /* ---- costs that are kept ---- */
 
 static void write_priced(void) {
