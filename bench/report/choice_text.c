@@ -17,6 +17,14 @@ static void add_gauc(const struct effect_stat *g, struct str *out) {
     if (!isnan(g->lo)) str_addf(out, " (95 %% interval %.4f to %.4f)", g->lo, g->hi);
 }
 
+/* Files of earlier versions do not say at which limit. */
+static void add_limit(double ms, struct str *out) {
+    if (isnan(ms))
+        str_add(out, "usable at the latency limit");
+    else
+        str_addf(out, "usable at %g ms", ms);
+}
+
 static void add_speed(const struct tradeoff_point *p, struct str *out) {
     char text[24], number[32];
     plot_microseconds(text, p->p50_us);
@@ -29,7 +37,8 @@ static void add_speed(const struct tradeoff_point *p, struct str *out) {
     count_text(number, isnan(p->usable_qps) ? p->qps : p->usable_qps);
     str_addf(out, ", %s QPS", number);
     if (isnan(p->usable_qps)) return;
-    str_addf(out, " usable at %g ms", p->usable_limit_ms);
+    str_add(out, " ");
+    add_limit(p->usable_limit_ms, out);
     if (study_usable_doubtful(p)) str_addf(out, " (verdict: %s)", p->usable_verdict);
 }
 
@@ -51,7 +60,7 @@ static void say_budget(const struct study *s, const struct choice *c, struct str
         budget_text(&s->tradeoff.budget, out);
         str_add(out, " (QPS ");
         if (c->usable)
-            str_addf(out, "usable at %g ms", c->usable_limit_ms);
+            add_limit(c->usable_limit_ms, out);
         else
             str_add(out, "of a closed loop");
         str_addf(out, "): %zu of %zu points fit. ", c->fit, c->points);

@@ -42,6 +42,7 @@ function whole_text() {
     if (!box.width || style.display === 'inline' || style.display === 'contents') continue;
     if (e.scrollWidth > e.clientWidth + 1 || (style.overflowY !== 'visible' && e.scrollHeight > e.clientHeight + 1))
       wrong.push('text leaves its ' + e.tagName + ': ' + name(e) + ' ' + e.scrollWidth + ' > ' + e.clientWidth);
+    say('not a number: ' + name(e), !/\bnan\b/.test(e.textContent));
     say('an ellipsis: ' + name(e), style.textOverflow === 'clip' && !/\S…(\s|$)/.test(e.textContent));
   }
 }
