@@ -24,7 +24,8 @@ const struct command commands[] = {
      "  --instructions   count the instructions of a request with valgrind, into instructions.csv\n"
      "  --costs-of RESULTS  rank fields by the costs that another run of the experiment ranked them by\n",
      cmd_run},
-    {"report", "report RESULTS [--set select.subject_to.KEY=VALUE]... [--no-plots]",
+    {"report",
+     "report RESULTS [--set select.subject_to.KEY=VALUE | --set compare_with=[ID,...]]... [--no-plots]",
      "tables, plots, report.html from what a run wrote",
      "  --set KEY=VALUE  choose again under another budget, without running: select.subject_to.p99_ms=5\n"
      "  --no-plots       without pictures, so without gnuplot\n",

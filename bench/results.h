@@ -21,8 +21,8 @@
  * slices.csv      one row per variant x features x slice: GAUC by users' activity and by items' popularity
  * calibration.csv one row per variant x features x bin: predicted and observed share of clicks
  * tradeoff.csv    the join of effect (test split, mean over seeds) and compute; made by tradeoff.c
- * differences.csv  one row per variant x features but the first: GAUC's difference to the first, paired by user; made by
- *                 differences.c from predictions/
+ * differences.csv  one row per variant x features but the first: GAUC's difference to the first, paired by user; likewise for
+ *                 each of `compare_with`; made by differences.c from predictions/
  * teachers/       <run>.<hash>.logit.npy, .hidden.npy: what a teacher says of the training rows (bench/run/teacher.h)
  * Columns may be added at the end, never renamed. docs/results.md documents each one.
  */

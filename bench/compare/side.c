@@ -121,7 +121,7 @@ static void keep_common(json_t *a, json_t *b) {
 /* "" when the two configs ask for the same. */
 static int config_difference(const struct side *base, const struct side *new, char *out, size_t cap,
                              struct err *e) {
-    static const char *const places[] = {"name", "data", "data_dir"};
+    static const char *const places[] = {"name", "data", "data_dir", "compare_with"};
     *out = '\0';
     json_t *a = json_deep_copy(member(base, "config")), *b = json_deep_copy(member(new, "config"));
     if (!a || !b) {

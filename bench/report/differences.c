@@ -169,12 +169,29 @@ static int compare_all(const struct study *s, struct scored against, const struc
     return correct(out, e);
 }
 
-int differences_load(const struct study *s, struct differences *out, struct err *e) {
-    size_t n = s->effect.groups;
-    struct scored *all = mem_calloc(n + 1, sizeof *all);
-    if (!all) return err_nomem(e, n * sizeof *all);
-    for (size_t g = 0; g < n; g++) all[g] = (struct scored){g, ""};
-    int rc = differences_against(s, all[0], all, n, out, e);
+static int load_tables(const struct study *s, const struct scored *all, struct differences *out, size_t *n,
+                       struct err *e) {
+    const struct opt_names *names = &s->compare_with;
+    for (int i = 0; i < (names->n ? names->n : 1); i++) {
+        size_t group = names->n ? study_first_group(s, names->v[i]) : 0;
+        if (group == s->effect.groups) continue; /* not trained yet */
+        TRY(differences_against(s, all[group], all, s->effect.groups, &out[*n], e));
+        if (out[*n].n)
+            ++*n;
+        else
+            differences_release(&out[*n]);
+    }
+    return 0;
+}
+
+int differences_load(const struct study *s, struct differences *out, size_t *n, struct err *e) {
+    size_t groups = s->effect.groups;
+    struct scored *all = mem_calloc(groups + 1, sizeof *all);
+    *n = 0;
+    if (!all) return err_nomem(e, groups * sizeof *all);
+    for (size_t g = 0; g < groups; g++) all[g] = (struct scored){g, ""};
+    int rc = load_tables(s, all, out, n, e);
+    while (rc && *n) differences_release(&out[--*n]);
     mem_free(all);
     return rc;
 }
@@ -208,24 +225,28 @@ const char *difference_verdict(const struct difference *d) {
     return d->value < 0 && d->seeds_hi < 0 ? "worse" : "not told apart";
 }
 
-int differences_save(const struct differences *all, const char *dir, struct err *e) {
+static void save_table(const struct differences *all, struct csv_line *l) {
+    for (size_t i = 0; i < all->n; i++) {
+        const struct difference *d = &all->d[i];
+        const double number[] = {(double)d->seeds, (double)d->users, d->value,   d->lo,    d->hi,
+                                 d->seeds_lo,      d->seeds_hi,      d->p_users, d->p_holm};
+        csv_text(l, d->group->variant);
+        csv_text(l, d->group->features);
+        csv_text(l, d->against->variant);
+        csv_text(l, d->against->features);
+        for (size_t k = 0; k < sizeof number / sizeof *number; k++) csv_num(l, number[k]);
+        csv_text(l, difference_verdict(d));
+        csv_end(l);
+    }
+}
+
+int differences_save(const struct differences *d, size_t n, const char *dir, struct err *e) {
     char path[1024];
     struct file_out o;
     TRY(file_join(path, sizeof path, dir, "differences.csv", e));
     TRY(file_begin(&o, path, e));
     fputs(RESULTS_DIFFERENCES_COLUMNS "\n", o.f);
     struct csv_line l = {.f = o.f};
-    for (size_t i = 0; i < all->n; i++) {
-        const struct difference *d = &all->d[i];
-        const double number[] = {(double)d->seeds, (double)d->users, d->value,   d->lo,    d->hi,
-                                 d->seeds_lo,      d->seeds_hi,      d->p_users, d->p_holm};
-        csv_text(&l, d->group->variant);
-        csv_text(&l, d->group->features);
-        csv_text(&l, d->against->variant);
-        csv_text(&l, d->against->features);
-        for (size_t k = 0; k < sizeof number / sizeof *number; k++) csv_num(&l, number[k]);
-        csv_text(&l, difference_verdict(d));
-        csv_end(&l);
-    }
+    for (size_t i = 0; i < n; i++) save_table(&d[i], &l);
     return file_commit(&o, e);
 }

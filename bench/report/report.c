@@ -112,11 +112,13 @@ static int make(struct study *s, bool pictures, struct err *e) {
     return not_drawn ? not_drawn : rc;
 }
 
-int report_run(const char *dir, const struct budget *budget, bool pictures, FILE *table, struct err *e) {
+int report_run(const char *dir, const struct report_changes *other, bool pictures, FILE *table,
+               struct err *e) {
     struct study s;
     TRY(study_load(dir, &s, e));
-    if (budget) tradeoff_subject(&s.tradeoff, budget);
-    int rc = make(&s, pictures, e);
+    if (other && other->budget) tradeoff_subject(&s.tradeoff, other->budget);
+    int rc = other && other->compare_with ? study_compare_with(&s, other->compare_with, e) : 0;
+    if (!rc) rc = make(&s, pictures, e);
     if (!rc && table) rc = report_print(&s, table, e);
     if (!rc && table) rc = choices_verdict(&s, e);
     study_release(&s);

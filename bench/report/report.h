@@ -19,8 +19,13 @@ int report_write(const char *dir, struct err *e);
 int report_write_plain(const char *dir, struct err *e); /* without pictures, so without gnuplot */
 int report_table(const char *dir, FILE *out, struct err *e);
 /* All of it: the files, the table on `table`, and as the last thing whether a model fits the budget (ERR_MEASURE when
- * none does). budget: another one than the manifest's, or NULL. */
-int report_run(const char *dir, const struct budget *budget, bool pictures, FILE *table, struct err *e);
+ * none does). */
+struct report_changes { /* NULL: as the manifest has it */
+    const struct budget *budget;
+    const struct opt_names *compare_with;
+};
+int report_run(const char *dir, const struct report_changes *other, bool pictures, FILE *table,
+               struct err *e);
 /* Of all that, tradeoff.csv, chosen.json and the verdict. */
 int report_choose(const char *dir, struct err *e);
 int report_print(const struct study *s, FILE *out, struct err *e); /* after choices_make() */

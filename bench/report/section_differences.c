@@ -1,4 +1,4 @@
-/* "Against the first model": what differences.csv says, which this section makes. */
+/* "Against the first model", or those of `compare_with`: what differences.csv says, which this section makes. */
 #include "bench/report/differences.h"
 #include "bench/report/html.h"
 #include "bench/report/section.h"
@@ -26,30 +26,37 @@ static void page_part(const struct study *s, const struct differences *d, struct
         {"ΔGAUC", "test split; a user's AUC is the mean over the seeds", 'h'},
         {"over users", "95 % interval: bootstrap over users, paired", 'h'},
         {"over seeds", "95 % interval: Student's t of the runs with the same seed", 'h'},
-        {"p", "over users, corrected for the number of models (Holm)", 'l'},
+        {"p", "over users, corrected for the number of models in this table (Holm)", 'l'},
         {"Verdict", "better or worse: p below 0.05, and 0 outside the interval over seeds", 't'},
         {"Seeds", "that both models have", 'h'}};
-    str_add(out, "<section id=\"differences\">\n<h2>Against ");
+    str_add(out, "<h3>Against ");
     xml_text(out, d->d[0].against->variant);
-    str_addf(
-        out,
-        "</h2>\n<p>GAUC minus that of the first model, paired: the same %zu users, the same seeds.</p>\n",
-        d->d[0].users);
+    if (s->effect.subsets > 1) {
+        str_add(out, " · ");
+        xml_text(out, d->d[0].against->features);
+    }
+    str_addf(out,
+             "</h3>\n<p>GAUC minus that of this model, paired: the same %zu users, the same seeds.</p>\n",
+             d->d[0].users);
     html_table_open(out, column, COUNT(column), -1);
     for (size_t i = 0; i < s->effect.groups; i++)
         for (size_t k = 0; k < d->n; k++)
             if (d->d[k].group == s->ranked_groups[i]) row(s, &d->d[k], out);
     html_table_close(out);
-    str_add(out, "</section>\n");
 }
 
 static int write(const struct study *s, const struct gallery *g, struct str *out, struct err *e) {
-    struct differences d;
+    struct differences d[OPT_LIST_MAX];
+    size_t n;
     (void)g;
-    TRY(differences_load(s, &d, e));
-    int rc = d.n ? differences_save(&d, s->dir, e) : 0;
-    if (!rc && d.n) page_part(s, &d, out);
-    differences_release(&d);
+    TRY(differences_load(s, d, &n, e));
+    int rc = n ? differences_save(d, n, s->dir, e) : 0;
+    if (!rc && n) {
+        str_add(out, "<section id=\"differences\">\n<h2>Differences</h2>\n");
+        for (size_t i = 0; i < n; i++) page_part(s, &d[i], out);
+        str_add(out, "</section>\n");
+    }
+    for (size_t i = 0; i < n; i++) differences_release(&d[i]);
     return rc;
 }
 

@@ -132,6 +132,15 @@ static int load_rest(struct study *s, struct err *e) {
     return 0;
 }
 
+static void read_compared(struct study *s) {
+    const json_t *names = study_manifest(s, "config.compare_with");
+    struct opt_names *o = &s->compare_with;
+    for (size_t i = 0; i < json_array_size(names) && o->n < OPT_LIST_MAX; i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        if (name) snprintf(o->v[o->n++], OPT_NAME_MAX, "%s", name);
+    }
+}
+
 int study_load(const char *dir, struct study *s, struct err *e) {
     *s = (struct study){.dir = dir};
     TRY(tradeoff_load(dir, &s->effect, &s->tradeoff, e));
@@ -142,6 +151,22 @@ int study_load(const char *dir, struct study *s, struct err *e) {
     }
     s->varies = varying(s);
     s->baseline = baseline_of(s);
+    read_compared(s);
+    return 0;
+}
+
+size_t study_first_group(const struct study *s, const char *variant) {
+    size_t g = 0;
+    while (g < s->effect.groups && strcmp(s->effect.group[g].variant, variant) != 0) g++;
+    return g;
+}
+
+int study_compare_with(struct study *s, const struct opt_names *ids, struct err *e) {
+    for (int i = 0; i < ids->n; i++)
+        if (study_first_group(s, ids->v[i]) == s->effect.groups)
+            return err_set(e, ERR_INPUT, "compare_with: no variant in %s/effect.csv is called \"%s\"", s->dir,
+                           ids->v[i]);
+    s->compare_with = *ids;
     return 0;
 }
 

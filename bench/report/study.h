@@ -8,6 +8,7 @@
 #ifndef PRERANK_BENCH_STUDY_H
 #define PRERANK_BENCH_STUDY_H
 #include "base/err.h"
+#include "base/opt.h"
 #include "base/str.h"
 #include "bench/report/effect.h"
 #include "bench/report/table.h"
@@ -34,11 +35,16 @@ struct study {
     const struct effect_group **ranked_groups; /* [effect.groups] likewise */
     unsigned varies;
     const struct effect_group *baseline; /* the two-tower, else NULL */
+    struct opt_names compare_with;       /* the manifest's, until the caller says otherwise; differences.h */
     struct choices *choices;             /* choices_make() in choice.h; NULL before */
 };
 
 int study_load(const char *dir, struct study *s, struct err *e);
 void study_release(struct study *s);
+/* Other models to compare with; an error when there is no such variant. */
+int study_compare_with(struct study *s, const struct opt_names *ids, struct err *e);
+/* The variant's first group, in the order of effect.csv (that of the subsets); effect.groups: it has none. */
+size_t study_first_group(const struct study *s, const char *variant);
 /* "cold · no-cross · bf16": the variant, and of `what` (STUDY_... flags) the parts that vary. */
 void study_label(const struct study *s, const struct tradeoff_point *p, unsigned what,
                  char out[STUDY_LABEL_MAX]);

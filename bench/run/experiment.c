@@ -343,6 +343,7 @@ static void read_teachers(struct reader *r) {
     for (int i = 0; i < x->n_variants + x->n_teachers; i++)
         if (*x->variant[i].objective.distill.teacher) x->variant[i].teacher = find_teacher(r, &x->variant[i]);
     experiment_check_losses(x, r->p);
+    experiment_check_compared(x, r->p);
     experiment_check_idle(x, r->overrides, r->p);
 }
 
@@ -447,7 +448,7 @@ static void check_subsets(struct reader *r) {
 
 /* An experiment is the same one when it asks for the same, wherever it lies and whatever defaults a version adds. */
 static int hash_written(struct reader *r, struct err *e) {
-    static const char *const places[] = {"name", "data", "data_dir"};
+    static const char *const places[] = {"name", "data", "data_dir", "compare_with"};
     json_t *file = conf_json(r->x->root);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) json_object_del(file, places[i]);
     json_t *both = json_pack("{s:o, s:o}", "file", file, "set", conf_json(r->overrides)); /* taken over */

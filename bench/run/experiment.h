@@ -77,6 +77,7 @@ extern const struct opt measure_opts[];
 struct experiment_options { /* the scalars of the top level */
     char name[OPT_TEXT_MAX], data_dir[OPT_TEXT_MAX];
     struct opt_ints seeds;
+    struct opt_names compare_with; /* ids of variants; none: the first */
 };
 extern const struct opt experiment_opts[];
 /* Every key of the top level with a line of help; NULL-ended. */
@@ -130,6 +131,9 @@ int experiment_teacher_features(const struct experiment_variant *v, const struct
                                 struct arena *a, struct features *out, struct err *e);
 /* experiment_load()'s last step: what cannot be learned from whom, and losses that contradict other options. */
 void experiment_check_losses(const struct experiment *x, struct problems *p);
+/* experiment_check.c: the names in `compare_with`. */
+void experiment_check_compared(const struct experiment *x, struct problems *p);
+
 /* experiment_idle.c: options that are written down and mean nothing beside the others, in the file or in --set's maps by
  * variant name or id; and models that cannot be served where they would be. */
 void experiment_check_idle(const struct experiment *x, const struct conf *overrides, struct problems *p);
@@ -143,7 +147,8 @@ void experiment_check_loads(const struct experiment *x, const struct conf *at, s
 /* As resolved: every option with its value. New references or NULL. */
 json_t *experiment_json(const struct experiment *x);
 json_t *experiment_variant_json(const struct experiment_variant *v);
-/* What decides effect.csv, besides the data: experiment_json() without name, data, data_dir and measure. */
+/* What decides effect.csv, besides the data: experiment_json() without name, data, data_dir, compare_with and
+ * measure. */
 json_t *experiment_train_json(const struct experiment *x);
 /* Every key of `map` into `obj`, but for those in `others`, which somebody else reads. */
 void experiment_read_options(struct problems *p, const struct opt *table, void *obj, const struct conf *map,

@@ -63,6 +63,22 @@ void experiment_check_losses(const struct experiment *x, struct problems *p) {
     }
 }
 
+void experiment_check_compared(const struct experiment *x, struct problems *p) {
+    const struct opt_names *o = &x->o.compare_with;
+    const struct conf *at = conf_get(x->root, "compare_with");
+    const char *known[128];
+    size_t n = 0;
+    for (int v = 0; v < x->n_variants && n < 128; v++) known[n++] = x->variant[v].id;
+    for (int i = 0; i < o->n; i++) {
+        const struct conf *name = at && at->type == CONF_LIST ? at->item[i] : at;
+        bool found = false;
+        for (int v = 0; v < x->n_variants; v++) found |= !strcmp(x->variant[v].id, o->v[i]);
+        if (!found) problems_unknown(p, name, "compare_with: no variant has the id", o->v[i], known, n);
+        for (int k = 0; k < i; k++)
+            if (!strcmp(o->v[i], o->v[k])) problems_add(p, name, "`compare_with` names %s twice", o->v[i]);
+    }
+}
+
 int experiment_teacher_features(const struct experiment_variant *v, const struct features *all,
                                 struct arena *a, struct features *out, struct err *e) {
     bool *keep = arena_alloc(a, (size_t)all->n + 1);

@@ -123,6 +123,9 @@ const struct opt experiment_opts[] = {
              "the prepared dataset; default: results/data/<name of the schema>"),
     OPT_INTS(struct experiment_options, seeds, "1", 0, 9e15,
              "each variant is trained once a seed on each feature subset"),
+    OPT_NAMES(
+        struct experiment_options, compare_with, "",
+        "ids of variants that all models are compared with, a table of differences each; default: the first"),
     OPT_END};
 
 const struct experiment_key experiment_keys[] = {
@@ -135,6 +138,8 @@ const struct experiment_key experiment_keys[] = {
     {"features", "map of feature subsets: name -> \"*\", or a list of user, item, pair, fields, \"glob*\" "
                  "and -exclusions"},
     {"seeds", "list of whole numbers: each variant is trained once a seed on each feature subset"},
+    {"compare_with",
+     "list of ids: the variants that all models are compared with; default: the first of `variants`"},
     {"train", "map: how models are trained"},
     {"tune",
      "map: options of `train` with lists of values, of which each variant gets the best on validation rows"},
@@ -201,6 +206,9 @@ json_t *experiment_json(const struct experiment *x) {
     json_t *j = with(json_object(), "name", json_string(x->o.name));
     j = with(j, "data", *x->data_path ? json_string(x->data_path) : conf_json(conf_get(x->root, "data")));
     j = with(j, "data_dir", json_string(x->o.data_dir));
+    json_t *top = opt_json(experiment_opts, &x->o);
+    if (x->o.compare_with.n) j = with(j, "compare_with", json_incref(json_object_get(top, "compare_with")));
+    json_decref(top);
     json_t *train = experiment_train_json(x);
     if (!j || !train || json_object_update(j, train)) {
         json_decref(j);

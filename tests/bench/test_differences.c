@@ -159,6 +159,41 @@ Test(differences, nothing_is_said_of_what_could_not_be_compared) {
               text);
 }
 
+/* `a` is compared with b and c, and so on; p is corrected within each table: by two, not by four. */
+Test(differences, are_a_table_for_each_model_that_compare_with_names) {
+    for (int seed = 1; seed <= 2; seed++) {
+        char run[32];
+        for (int k = 0; k < 3; k++) {
+            snprintf(run, sizeof run, "%c.all.%d", "abc"[k], seed);
+            predictions(run, 3 - k);
+        }
+    }
+    scratch_write(&s, "manifest.json", "{\"config\": {\"compare_with\": [\"c\", \"a\", \"failed\"]}}");
+    const char *effect = "a,all,1,test,0.7,,,ok\na,all,2,test,0.7,,,ok\nb,all,1,test,0.7,,,ok\n"
+                         "b,all,2,test,0.7,,,ok\nc,all,1,test,0.7,,,ok\nc,all,2,test,0.7,,,ok\n",
+               *page = report(effect), *table = scratch_read(&s, "differences.csv");
+    static const struct {
+        const char *key;
+        int model, against;
+    } rows[] = {{"variant=a,against=c", 3, 1},
+                {"variant=b,against=c", 2, 1},
+                {"variant=b,against=a", 2, 3},
+                {"variant=c,against=a", 1, 3}};
+    for (size_t i = 0; i < 4; i++) {
+        cr_expect_float_eq(atof(cell(&s, table, rows[i].key, "difference")),
+                           gauc(rows[i].model) - gauc(rows[i].against), 1e-7, "%s", rows[i].key);
+        cr_expect_float_eq(atof(cell(&s, table, rows[i].key, "p_holm")), 2 * 2.0 / 2001, 1e-6);
+    }
+    cr_expect_eq(count_lines(table), 1 + 4);
+    cr_expect(strstr(page, "<h3>Against c</h3>") && strstr(page, "<h3>Against a</h3>"));
+    struct ran r = prerank(&s, "report %s --no-plots --set compare_with=[b]", s.dir);
+    cr_expect_eq(r.status, 0, "%s", r.err);
+    table = scratch_read(&s, "differences.csv");
+    cr_expect(count_lines(table) == 3 && strstr(table, "\na,all,b,all,2,"), "%s", table);
+    r = prerank(&s, "report %s --no-plots --set compare_with=d", s.dir);
+    cr_expect(r.status == 2 && strstr(r.err, "no variant in") && strstr(r.err, "\"d\""), "%s", r.err);
+}
+
 Test(differences, need_predictions_of_the_same_rows) {
     const char *effect = "a,all,1,test,0.7,,,ok\nb,all,1,test,0.7,,,ok\n";
     predictions("b.all.1", 1);

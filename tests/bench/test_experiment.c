@@ -213,6 +213,15 @@ Test(experiment, options_of_the_file_and_of_set_are_held_against_each_other) {
     }
 }
 
+Test(experiment, models_to_compare_with_are_ids_of_its_own) {
+    assert_loads("variants: [dssm, cold: {id: c}]\ncompare_with: [c, dssm]\n");
+    cr_expect_eq(x.o.compare_with.n, 2);
+    assert_problem("variants: [dssm, cold: {id: c}]\ncompare_with: [dssm, cold]\n",
+                   "19:22: compare_with: no variant has the id");
+    assert_problem("variants: [dssm, mlp]\ncompare_with: [mlp, mlp]\n",
+                   "19:21: `compare_with` names mlp twice");
+}
+
 Test(experiment, a_softmax_over_a_batch_of_one_row_is_refused) {
     assert_problem("variants:\n  - dssm: {loss: in_batch, train: {batch: 1}}\n",
                    "19:18: dssm: loss: `in_batch` takes the other items of a batch");
