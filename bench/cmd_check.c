@@ -31,7 +31,8 @@ static int check_experiment(const char *path, const struct arg_list *set, struct
                x.n_teachers ? ", and the teachers" : "");
         int taken = 0;
         for (int v = 0; v < x.n_variants; v++) taken += select_takes(&x.select, &x.variant[v]);
-        int more = taken * x.select.rank_by.n * x.select.top_k.n * x.o.seeds.n;
+        int more = taken * x.select.rank_by.n * select_rankings(&x.select) * x.select.top_k.n * x.o.seeds.n;
+        experiment_note_budget(&x);
         if (more) printf("%s: select: at most %d runs more, on fields that are chosen\n", path, more);
     }
     experiment_release(&x);

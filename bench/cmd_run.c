@@ -144,6 +144,7 @@ static int take_costs_of(struct run *r, struct err *e) {
 
 static int run(struct run *r, struct err *e) {
     TRY(take_costs_of(r, e));
+    experiment_note_budget(&r->x);
     TRY(r->out ? file_join(r->dir, sizeof r->dir, "", r->out, e)
                : file_join(r->dir, sizeof r->dir, "results", r->x.o.name, e));
     TRY(prepare_dataset(&r->x.schema, r->x.o.data_dir, e));

@@ -304,7 +304,8 @@ int choices_save(const struct study *s, struct err *e) {
     struct str budget = STR_INIT, none = STR_INIT;
     TRY(file_join(path, sizeof path, s->dir, "chosen.json", e));
     choices_none_text(s, &none);
-    if (!s->choices || (!s->choices->n && !none.len)) {
+    bool said = none.len || none.failed;
+    if (!s->choices || (!s->choices->n && !said)) {
         str_release(&none);
         return file_remove_tree(path, e);
     }

@@ -142,8 +142,8 @@ static int join(struct tradeoff *t, const struct effect *f, struct err *e) {
 
 /* q is at least as good as p in both, and better in one. */
 static int beats(const struct tradeoff_point *q, const struct tradeoff_point *p) {
-    return q->candidates == p->candidates && q->gauc.mean >= p->gauc.mean && q->p50_us <= p->p50_us &&
-           (q->gauc.mean > p->gauc.mean || q->p50_us < p->p50_us);
+    return tradeoff_complete(q) && q->candidates == p->candidates && q->gauc.mean >= p->gauc.mean &&
+           q->p50_us <= p->p50_us && (q->gauc.mean > p->gauc.mean || q->p50_us < p->p50_us);
 }
 
 static bool says_missing(const char *verdict) { return verdict && !strcmp(verdict, "items missing"); }
@@ -198,8 +198,8 @@ void tradeoff_flag(struct tradeoff_point *point, size_t n, const struct budget *
         p->pareto = p->chosen = -1;
         if (isnan(p->candidates)) continue;
         p->chosen = chosen(point, n, i, b);
-        p->pareto = isnan(p->gauc.mean) || isnan(p->p50_us) ? -1 : 1;
-        for (size_t j = 0; j < n; j++)
+        p->pareto = isnan(p->gauc.mean) || isnan(p->p50_us) || !tradeoff_complete(p) ? -1 : 1;
+        for (size_t j = 0; j < n && p->pareto == 1; j++)
             if (j != i && beats(&point[j], p)) p->pareto = 0;
     }
 }

@@ -5,7 +5,7 @@
  * trained model is a point without GAUC. Unknown numbers are NaN (empty cells in tradeoff.csv).
  *
  * Pareto: a point is on the front of its number of candidates when no other one is at least as good in both
- * GAUC and p50 and better in one. Chosen: among the points of a number of candidates, measured in a closed loop, that
+ * GAUC and p50 and better in one; one whose requests found items missing did less work, and is none of them. Chosen: among the points of a number of candidates, measured in a closed loop, that
  * keep to the budget (`select.subject_to`, and `measure.limit_ms` on the p99), the one with the highest GAUC on
  * *validation* (then the lower p50, then the first). What choice.h tells about it is for people.
  *

@@ -143,6 +143,8 @@ int experiment_check_models(struct experiment *x, struct problems *p);
 
 /* experiment_loads.c: what of `measure:` does not fit together, or does not fit the variants. */
 void experiment_check_loads(const struct experiment *x, const struct conf *at, struct problems *p);
+/* Says what can be known before the run of how its models will stand to the budget; none of it is a mistake. */
+void experiment_note_budget(const struct experiment *x);
 
 /* As resolved: every option with its value. New references or NULL. */
 json_t *experiment_json(const struct experiment *x);

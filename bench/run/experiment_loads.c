@@ -1,4 +1,5 @@
 /* Checks of measure: that look at more than one option. */
+#include "base/progress.h"
 #include "bench/load/spread.h"
 #include "bench/run/experiment.h"
 #include <string.h>
@@ -40,4 +41,20 @@ void experiment_check_loads(const struct experiment *x, const struct conf *at, s
         problems_add(p, at, "measure: %lld `servers` need as many `threads`, and those are %lld",
                      (long long)o->servers, (long long)o->threads);
     check_ranker(x, at, p);
+}
+
+void experiment_note_budget(const struct experiment *x) {
+    const struct measure_options *o = &x->measure;
+    struct budget b;
+    bool covered = false;
+    if (budget_parse(&x->select.subject_to, &b, NULL)) return;
+    for (int i = 0; i < o->candidates.n; i++) covered |= budget_covers(&b, (double)o->candidates.v[i]);
+    if ((b.n || o->limit_ms > 0) && !covered)
+        progress_note(
+            "no number of `measure.candidates` is one that the budget is about: no model will fit it, and "
+            "the exit code will be 3");
+    if (asked(o, LOAD_USABLE) && budget_bounds(&b, BUDGET_QPS) && o->limit_ms > budget_most(&b, BUDGET_P99))
+        progress_note("usable QPS will be those at `measure.limit_ms` %g, and the budget's p99 is tighter: "
+                      "measure.limit_ms=%g would be of the same limit",
+                      o->limit_ms, budget_most(&b, BUDGET_P99));
 }

@@ -121,16 +121,12 @@ static int shares_for(struct maker *m, int model, int selector, const struct own
     return json_object_set_new(m->out->costs, s->model[model].variant->id, says) ? err_nomem(m->e, 0) : 0;
 }
 
-static int n_rankings(const struct select_options *o) {
-    return o->rankings == RANKINGS_EACH ? (int)o->seeds : 1;
-}
-
 /* The selector's ranking number `which`, of as many seeds as a ranking has. */
 static int rank_one(struct maker *m, int model, int selector, int which, const struct own_cost *own) {
     struct arena *a = &m->out->arena;
     struct ranking_of *r = &m->out->v[m->out->n];
     const struct select_options *o = &m->s->x->select;
-    size_t n = (size_t)m->s->model[model].features.n, seeds = (size_t)o->seeds / (size_t)n_rankings(o);
+    size_t n = (size_t)m->s->model[model].features.n, seeds = (size_t)o->seeds / (size_t)select_rankings(o);
     *r = (struct ranking_of){.model = model,
                              .selector = selector,
                              .n = (int)n,
@@ -180,7 +176,7 @@ static int rank_variant(struct maker *m, const struct experiment_variant *v) {
     struct own_cost own = {.v = arena_alloc(&m->out->arena, n * sizeof *own.v)};
     if (!own.v) return err_nomem(m->e, n * sizeof *own.v);
     TRY(cost_of(m, model, &own));
-    for (int k = 0; k < n_rankings(o); k++)
+    for (int k = 0; k < select_rankings(o); k++)
         for (int i = 0; i < o->rank_by.n; i++) TRY(rank_one(m, model, (int)o->rank_by.v[i], k, &own));
     return 0;
 }
@@ -191,7 +187,7 @@ int rankings_make(const struct sweep *s, struct pool *pool, struct rankings *out
     struct maker m = {.s = s, .pool = pool, .out = out, .e = e ? e : &own};
     *out = (struct rankings){.n = 0};
     size_t each = (size_t)x->n_variants * (size_t)x->select.rank_by.n,
-           most = each * (size_t)n_rankings(&x->select) + 1;
+           most = each * (size_t)select_rankings(&x->select) + 1;
     out->v = arena_alloc(&out->arena, most * sizeof *out->v);
     out->costs = json_object();
     int rc = out->v && out->costs ? 0 : err_nomem(m.e, most * sizeof *out->v);

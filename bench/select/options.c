@@ -81,6 +81,10 @@ void select_read(struct experiment *x, struct problems *p) {
 
 bool select_wanted(const struct select_options *o) { return o->rank_by.n > 0 && o->top_k.n > 0; }
 
+int select_rankings(const struct select_options *o) {
+    return o->rankings == RANKINGS_EACH ? (int)o->seeds : 1;
+}
+
 bool select_takes(const struct select_options *o, const struct experiment_variant *v) {
     if (!o->variant.n) return v->select;
     for (int i = 0; i < o->variant.n; i++)

@@ -91,6 +91,7 @@ void select_check_model(const struct experiment *x, const struct experiment_vari
 json_t *select_json(const struct experiment *x);
 /* Whether `select` asks for models (ranks and K); a budget alone does not. */
 bool select_wanted(const struct select_options *o);
+int select_rankings(const struct select_options *o); /* of each selector */
 /* Whether it is about that variant. */
 bool select_takes(const struct select_options *o, const struct experiment_variant *v);
 /* Number of the subset chosen from. */

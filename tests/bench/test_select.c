@@ -753,6 +753,19 @@ Test(select, another_budget_chooses_again_and_one_that_nobody_fits_is_exit_3) {
                 s.dir, s.dir);
     assert_status(r, 3);
     cr_expect(strstr(r.err, "Nothing was timed"), "%s", r.err);
+    cr_expect(strstr(r.err, "the exit code will be 3"), "said before it trains: %s", r.err);
+    r = prerank(&s,
+                "check %s/x.yaml --set measure.load=[closed,usable] --set measure.limit_ms=10 "
+                "--set select.subject_to.qps=5 --set select.subject_to.p99_ms=%d",
+                s.dir, 10);
+    assert_status(r, 0);
+    cr_expect(!strstr(r.err, "tighter") && !strstr(r.err, "exit code"), "%s", r.err);
+    r = prerank(&s,
+                "check %s/x.yaml --set measure.load=[closed,usable] --set measure.limit_ms=10 "
+                "--set select.subject_to.qps=5 --set select.subject_to.p99_ms=%d",
+                s.dir, 5);
+    assert_status(r, 0);
+    cr_expect(strstr(r.err, "measure.limit_ms=5"), "%s", r.err);
     r = prerank(&s, "report %s/out --set train.batch=3", s.dir);
     assert_status(r, 2);
     r = prerank(&s, "report %s/out --set select.subject_to.p98_ms=3", s.dir);

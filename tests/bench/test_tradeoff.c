@@ -151,8 +151,11 @@ Test(tradeoff, does_not_choose_a_point_whose_requests_found_items_missing) {
     p[1].usable_verdict = "items missing";
     p[2].verdict = "unstable";
     tradeoff_flag(p, 3, &one_ms);
-    int want[] = {0, 0, 1};
+    int want[] = {0, 0, 1}, front[] = {-1, -1, 1};
+    p[0].gauc.mean = 1;
     for (int i = 0; i < 3; i++) cr_expect_eq(p[i].chosen, want[i], "point %d", i);
+    tradeoff_flag(p, 3, &one_ms);
+    for (int i = 0; i < 3; i++) cr_expect_eq(p[i].pareto, front[i], "point %d", i);
 }
 
 /* ---- errors ---- */
