@@ -39,7 +39,7 @@
     "p999_us,n,flops_per_candidate,bytes_per_candidate,flops_per_request,floor_us,verdict,p50_lo_us,p50_hi_" \
     "us,"                                                                                                    \
     "p99_lo_us,p99_hi_us,mean_us,missing,service_us,wait_us,lag_p99_us,utilisation,limit_ms,late_share,"     \
-    "candidates_from,servers,threads_per_request,split_from"
+    "candidates_from,servers,threads_per_request,split_from,user_hit_share"
 #define RESULTS_CASCADE_COLUMNS                                                                              \
     "variant,features,ranker,ranker_features,k,candidates,requests,seeds,ndcg10,ndcg10_lo,ndcg10_hi,hr10,"   \
     "clicks_kept,ranker_recall,pre_us,ranker_us,total_us,pre_flops,ranker_flops,total_flops,floor_us"

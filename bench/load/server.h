@@ -28,14 +28,22 @@ struct fixed_server {
 };
 struct load_server server_fixed(struct fixed_server *f);
 
-/* Scores the request and chooses its best `topk`. `score` and `order` have room for the largest request. */
+struct scorer_pick { /* one candidate, for sorting */
+    float score;
+    uint32_t at;
+};
+
+/* Scores the request and chooses its best `topk`. `score` and `order` have room for the largest request, as has `pick`: then all
+ * are sorted; NULL: the best are selected. */
 struct scorer_server {
     struct scorer *scorer;
     const struct requests *requests;
     size_t topk;
     float *score;
     uint32_t *order;
-    uint64_t missing; /* candidates so far that the store did not have */
+    struct scorer_pick *pick;
+    uint64_t missing;          /* candidates so far that the store did not have */
+    uint64_t asked, user_hits; /* requests so far; those that found their user in the scorer's cache */
 };
 struct load_server server_scorer(struct scorer_server *s);
 

@@ -163,8 +163,8 @@ static void ladder_table(const struct rungs *r, const struct study *s, double ca
         {"RT p99", NULL, 'l'},
         {"QPS", "requests a second in a closed loop", 'h'},
         {"Speed-up", "of p50, to the first step", 'h'},
-        {"GAUC", "test split, as served in the step's precision", 'h'},
-        {"ΔGAUC", "to fp32", 'h'},
+        {"GAUC", "test split, as served with this step", 'h'},
+        {"ΔGAUC", "to the first step", 'h'},
         {"Scores differ", "largest distance of a logit to the first step's", 'l'},
         {"User hits",
          "share of the requests that found their user in the cache; requests repeat when more samples are "

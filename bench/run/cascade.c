@@ -66,7 +66,7 @@ int cascade_ranker(const struct sweep *s) {
 
 static int make_scorer(struct cascade_state *c, const struct sweep_run *r, struct graph *g,
                        struct scorer **out) {
-    struct scorer_options so = served_options(c->s, false);
+    struct scorer_options so = served_options(c->s, c->o, false);
     so.block = BLOCK;
     TRY(served_load(c->s, r, g, c->e));
     return scorer_create(g, &c->data, &so, c->pool, out, c->e);

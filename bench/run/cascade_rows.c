@@ -43,7 +43,7 @@ struct work { /* of a stage */
 static struct work work_of(const struct cascade_state *c, const struct scorer *scorer, size_t candidates) {
     struct scorer_cost cost = scorer_cost(scorer);
     return (struct work){cost.flops_per_request + (double)candidates * cost.flops_per_candidate,
-                         served_floor_us(&cost, (double)candidates, c->machine)};
+                         served_floor_us(&cost, (double)candidates, false, c->machine)};
 }
 
 /* The ranker itself has one row: all candidates, and no stage before it. */

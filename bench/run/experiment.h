@@ -53,6 +53,7 @@ void train_table(struct opt out[TRAIN_TABLE_MAX]);
 
 enum { LOAD_CLOSED, LOAD_OPEN, LOAD_USABLE };
 enum { SPLIT_AUTO, SPLIT_ALWAYS, SPLIT_NEVER };
+enum { TOP_BY_SELECTION, TOP_BY_SORT };
 struct measure_options {
     struct opt_ints candidates;
     char candidates_from[OPT_TEXT_MAX]; /* as spread.h reads it; "": none */
@@ -65,7 +66,9 @@ struct measure_options {
     int64_t requests, warmup, turn, threads, servers, topk;
     int threads_over_candidates; /* SPLIT_... */
     double min_seconds, seconds, limit_ms;
-    bool ladder;
+    bool ladder, split_layers, by_column, fuse;
+    int64_t user_cache;
+    int top_by; /* TOP_BY_... */
     int tables; /* as serve/tables.h numbers them */
     int64_t tables_mib;
     struct opt_ints precision, store; /* members of precision_names and store_kind_names */

@@ -40,6 +40,7 @@ void train_table(struct opt out[TRAIN_TABLE_MAX]) {
 }
 
 static const char *const split_names[] = {"auto", "always", "never", NULL};
+static const char *const top_by_names[] = {"selection", "sort", NULL};
 static const char *const load_names[] = {"closed", "open", "usable", NULL};
 const struct opt measure_opts[] = {
     OPT_INTS(struct measure_options, candidates, "100,1000", 1, 1 << 24,
@@ -67,6 +68,19 @@ const struct opt measure_opts[] = {
                "response time budget, on the p99: slower points are not chosen; 0: none"),
     OPT_BOOL(struct measure_options, ladder, "false",
              "also time every model with the engine's steps added one after the other: ladder.csv"),
+    OPT_BOOL(struct measure_options, split_layers, "true",
+             "a linear layer over a concat as a sum of layers, one a side: the items' part is computed "
+             "ahead, the user's "
+             "once a request"),
+    OPT_BOOL(struct measure_options, by_column, "true",
+             "pair features of all candidates field by field; false: candidate by candidate"),
+    OPT_BOOL(
+        struct measure_options, fuse, "true",
+        "the pair stage in the fused engine, where the model has its form; false: operation by operation"),
+    OPT_INT(struct measure_options, user_cache, "0", 0, 1 << 24,
+            "users whose part of the model is kept by each server; 0: computed at each request"),
+    OPT_ENUM(struct measure_options, top_by, "selection", top_by_names,
+             "the best `topk` by selection, or by sorting all candidates"),
     OPT_ENUM(struct measure_options, tables, "auto", tables_names,
              "pair fields as tables of partial products: those that are faster so by measured time "
              "(tables.csv), all, or "

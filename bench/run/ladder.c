@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/str.h"
+#include "bench/load/server.h"
 #include "bench/results.h"
 #include "bench/run/precision.h"
 #include "bench/run/requests.h"
@@ -10,45 +11,40 @@
 #include "metrics/stats.h"
 #include "nn/vec.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { USER_CACHE = 4096, CHECKED = 8 };
 static const double confidence = 0.95;
 
-/* In the order they are added; each has those before it, but a precision has no other precision. */
+/* In the order they are added; each has those before it, but a precision has no other precision. The first columns are options of
+ * `measure:`. */
 static const struct step {
     const char *name;
-    bool split, tables, columns, fuse, measured, cache, select, threads, concurrent;
+    bool split_layers;
+    enum tables tables;
+    bool by_column, fuse;
+    int user_cache, top_by;
+    bool threads, concurrent;
     enum precision precision;
 } steps[] = {
-    {"cut graph", false, false, false, false, false, false, false, false, false, PRECISION_FP32},
-    {"item partial products", true, false, false, false, false, false, false, false, false, PRECISION_FP32},
-    {"tables of pair products", true, true, false, false, false, false, false, false, false, PRECISION_FP32},
-    {"pair features by column", true, true, true, false, false, false, false, false, false, PRECISION_FP32},
-    {"fused blocks", true, true, true, true, false, false, false, false, false, PRECISION_FP32},
-    {"tables by measured cost", true, true, true, true, true, false, false, false, false, PRECISION_FP32},
-    {"users cached", true, true, true, true, true, true, false, false, false, PRECISION_FP32},
-    {"top-k by selection", true, true, true, true, true, true, true, false, false, PRECISION_FP32},
-    {"threads over candidates", true, true, true, true, true, true, true, true, false, PRECISION_FP32},
-    {"threads over requests", true, true, true, true, true, true, true, false, true, PRECISION_FP32},
-    {"bf16", true, true, true, true, true, true, true, true, false, PRECISION_BF16},
-    {"fp16", true, true, true, true, true, true, true, true, false, PRECISION_FP16},
-    {"int8", true, true, true, true, true, true, true, true, false, PRECISION_INT8},
+    {"cut graph", false, TABLES_NONE, false, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
+    {"item partial products", true, TABLES_NONE, false, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
+    {"tables of pair products", true, TABLES_ALL, false, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
+    {"pair features by column", true, TABLES_ALL, true, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
+    {"fused blocks", true, TABLES_ALL, true, true, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
+    {"tables by measured cost", true, TABLES_AUTO, true, true, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
+    {"users cached", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SORT, false, false, PRECISION_FP32},
+    {"top-k by selection", true, TABLES_AUTO, true, true, USER_CACHE, 0, false, false, PRECISION_FP32},
+    {"threads over candidates", true, TABLES_AUTO, true, true, USER_CACHE, 0, true, false, PRECISION_FP32},
+    {"threads over requests", true, TABLES_AUTO, true, true, USER_CACHE, 0, false, true, PRECISION_FP32},
+    {"bf16", true, TABLES_AUTO, true, true, USER_CACHE, 0, true, false, PRECISION_BF16},
+    {"fp16", true, TABLES_AUTO, true, true, USER_CACHE, 0, true, false, PRECISION_FP16},
+    {"int8", true, TABLES_AUTO, true, true, USER_CACHE, 0, true, false, PRECISION_INT8},
 };
 enum { STEPS = sizeof steps / sizeof *steps };
 
-struct pick { /* one candidate, for sorting */
-    float score;
-    uint32_t at;
-};
-
-struct server {                     /* one scorer with what it writes to */
-    struct serving_data data, rows; /* rows: the same, candidate by candidate */
-    struct scorer *scorer;
-    float *score;
-    uint32_t *order;
-    struct pick *pick;
+struct server { /* one scorer with what it writes to */
+    struct serving_data data;
+    struct scorer_server scorer;
     uint64_t counted, hits;
 };
 
@@ -64,7 +60,7 @@ struct rung { /* a model with a number of steps, on requests of one size */
 struct model {
     const struct sweep_run *run;
     struct graph graph;
-    double gauc[PRECISION_INT8 + 1];
+    double gauc[STEPS]; /* as served with them; NaN: the step is left out */
 };
 
 struct ladder {
@@ -82,78 +78,27 @@ struct ladder {
     struct err *e;
 };
 
-/* ---- pair features one candidate at a time: what "by column" is measured against ---- */
-
-static int pair_by_row(void *self, const char *name, uint32_t user, const uint32_t *items, size_t n,
-                       uint32_t *ids, struct err *e) {
-    const struct serving_data *d = self;
-    for (size_t i = 0; i < n; i++) TRY(d->pair(d->self, name, user, items + i, 1, ids + i, e));
-    return 0;
-}
-static int pair_at_by_row(void *self, const char *name, uint64_t moment, const uint32_t *items, size_t n,
-                          uint32_t *ids, struct err *e) {
-    const struct serving_data *d = self;
-    for (size_t i = 0; i < n; i++) TRY(d->pair_at(d->self, name, moment, items + i, 1, ids + i, e));
-    return 0;
-}
-static int user_through(void *self, const char *name, uint32_t user, struct batch_column *out,
-                        struct err *e) {
-    const struct serving_data *d = self;
-    return d->user(d->self, name, user, out, e);
-}
-static int user_at_through(void *self, const char *name, uint64_t moment, struct batch_column *out,
-                           struct err *e) {
-    const struct serving_data *d = self;
-    return d->user_at(d->self, name, moment, out, e);
-}
-static int item_through(void *self, const char *name, uint32_t first, size_t n, struct batch_column *out,
-                        struct err *e) {
-    const struct serving_data *d = self;
-    return d->item(d->self, name, first, n, out, e);
-}
-
 /* ---- answering ---- */
-
-static int best_first(const void *a, const void *b) {
-    const struct pick *p = a, *q = b;
-    if (p->score != q->score) return p->score < q->score ? 1 : -1;
-    return (p->at > q->at) - (p->at < q->at);
-}
-
-static int answer(const struct ladder *l, const struct step *step, struct server *v, const struct request *r,
-                  struct err *e) {
-    size_t topk = (size_t)l->s->x->measure.topk;
-    TRY(scorer_score(v->scorer, r, v->score, e));
-    if (step->select) {
-        scorer_top(v->score, r->n, topk < r->n ? topk : r->n, v->order);
-        return 0;
-    }
-    for (size_t i = 0; i < r->n; i++) v->pick[i] = (struct pick){v->score[i], (uint32_t)i};
-    qsort(v->pick, r->n, sizeof *v->pick, best_first);
-    for (size_t i = 0; i < r->n && i < topk; i++) v->order[i] = v->pick[i].at;
-    return 0;
-}
 
 static int ask(void *ctx, int point, int server, uint64_t number, bool counts, int64_t *took_ns,
                struct err *e) {
     struct ladder *l = ctx;
-    const struct rung *g = &l->rung[point];
-    struct server *v = &g->server[server];
-    const struct request r = requests_at(g->requests, number);
-    uint64_t before = scorer_user_hits(v->scorer);
+    struct server *v = &l->rung[point].server[server];
+    const struct load_server to = server_scorer(&v->scorer);
+    uint64_t before = v->scorer.user_hits;
     int64_t start = clock_ns();
-    TRY(answer(l, g->step, v, &r, e));
+    TRY(to.answer(to.self, number, e));
     *took_ns = clock_ns() - start;
     if (!counts) return 0;
     v->counted++;
-    v->hits += scorer_user_hits(v->scorer) - before;
+    v->hits += v->scorer.user_hits - before;
     return 0;
 }
 
 /* ---- making ---- */
 
 static void server_release(struct server *v) {
-    scorer_free(v->scorer);
+    scorer_free(v->scorer.scorer);
     if (v->data.release) v->data.release(v->data.self);
     *v = (struct server){0};
 }
@@ -162,33 +107,45 @@ static void servers_release(struct rung *g) {
     for (int i = g->n_servers - 1; i >= 0; i--) server_release(&g->server[i]);
 }
 
+static struct measure_options measure_of(const struct ladder *l, const struct step *step) {
+    struct measure_options m = l->s->x->measure;
+    m.split_layers = step->split_layers;
+    m.tables = step->tables;
+    m.by_column = step->by_column;
+    m.fuse = step->fuse;
+    m.user_cache = step->user_cache;
+    m.top_by = step->top_by;
+    return m;
+}
+
+static struct scorer_options options_of(const struct ladder *l, const struct step *step) {
+    const struct measure_options m = measure_of(l, step);
+    struct scorer_options o = served_options(l->s, &m, true);
+    o.precision = step->precision;
+    o.sample = &l->sample.rows;
+    return o;
+}
+
+static int make_room(struct ladder *l, const struct rung *g, struct scorer_server *v, struct err *e) {
+    size_t most = g->requests->most;
+    *v = (struct scorer_server){.requests = g->requests, .topk = (size_t)l->s->x->measure.topk};
+    v->score = arena_alloc(&l->arena, most * sizeof *v->score);
+    v->order = arena_alloc(&l->arena, most * sizeof *v->order);
+    if (g->step->top_by == TOP_BY_SORT) v->pick = arena_alloc(&l->arena, most * sizeof *v->pick);
+    bool none = !v->score || !v->order || (g->step->top_by == TOP_BY_SORT && !v->pick);
+    return none ? err_nomem(e, most * sizeof *v->pick) : 0;
+}
+
 /* ERR_INPUT with a precision: perhaps refused. */
 static int make_server(struct ladder *l, const struct rung *g, struct server *v, struct err *e) {
     const struct step *step = g->step;
-    struct scorer_options o = served_options(l->s, true);
-    size_t most = g->requests->most;
-    v->score = arena_alloc(&l->arena, most * sizeof *v->score);
-    v->order = arena_alloc(&l->arena, most * sizeof *v->order);
-    v->pick = arena_alloc(&l->arena, most * sizeof *v->pick);
-    if (!v->score || !v->order || !v->pick) return err_nomem(e, most * sizeof *v->pick);
-    if (v != g->server) return scorer_share(g->server->scorer, NULL, &v->scorer, e);
-    TRY(serving_data_from_dataset(l->s->ds, &v->data, e));
-    v->rows = v->data;
-    v->rows.share = NULL;
-    v->rows.self = &v->data;
-    v->rows.user = user_through;
-    v->rows.user_at = user_at_through;
-    v->rows.item = item_through;
-    v->rows.pair = pair_by_row;
-    v->rows.pair_at = pair_at_by_row;
-    o.passes.split = step->split;
-    o.tables = step->measured ? TABLES_AUTO : step->tables ? TABLES_ALL : TABLES_NONE;
-    o.fuse = step->fuse;
-    o.user_cache = step->cache ? USER_CACHE : 0;
-    o.precision = step->precision;
-    o.sample = &l->sample.rows;
-    return scorer_create(&l->model[g->model].graph, step->columns ? &v->data : &v->rows, &o,
-                         step->threads ? l->pool : NULL, &v->scorer, e);
+    const struct measure_options m = measure_of(l, step);
+    const struct scorer_options o = options_of(l, step);
+    TRY(make_room(l, g, &v->scorer, e));
+    if (v != g->server) return scorer_share(g->server->scorer.scorer, NULL, &v->scorer.scorer, e);
+    TRY(served_data(l->s, &m, &v->data, e));
+    return scorer_create(&l->model[g->model].graph, &v->data, &o, step->threads ? l->pool : NULL,
+                         &v->scorer.scorer, e);
 }
 
 static int add_rung(struct ladder *l, int model, const struct step *step, const struct requests *requests) {
@@ -215,15 +172,28 @@ static int add_rung(struct ladder *l, int model, const struct step *step, const 
     return 0;
 }
 
+/* Of the rung that was added last. */
+static int judge(struct ladder *l) {
+    const struct rung *g = &l->rung[l->n_rungs - 1];
+    struct model *m = &l->model[g->model];
+    const struct measure_options measure = measure_of(l, g->step);
+    const struct scorer_options o = options_of(l, g->step);
+    return precision_gauc(l->s, &measure, &m->graph, g->server->scorer.scorer, &o,
+                          g->step->threads ? l->pool : NULL, &m->gauc[g->step - steps], l->e);
+}
+
 static int add_model(struct ladder *l, const struct sweep_run *r) {
     int at = l->n_models++;
     struct model *m = &l->model[at];
     m->run = r;
     TRY(served_load(l->s, r, &m->graph, l->e));
-    for (int p = PRECISION_FP32; p <= PRECISION_INT8; p++)
-        TRY(precision_gauc(l->s, r, &m->graph, (enum precision)p, l->pool, &m->gauc[p], l->e));
+    for (int i = 0; i < STEPS; i++) m->gauc[i] = (double)NAN;
     for (int k = 0; k < l->n_sizes; k++)
-        for (int i = 0; i < STEPS; i++) TRY(add_rung(l, at, &steps[i], &l->requests[k]));
+        for (int i = 0; i < STEPS; i++) {
+            int before = l->n_rungs;
+            TRY(add_rung(l, at, &steps[i], &l->requests[k]));
+            if (!k && l->n_rungs > before) TRY(judge(l)); /* quality knows no number of candidates */
+        }
     return 0;
 }
 
@@ -260,10 +230,10 @@ static int score_difference(struct ladder *l, const struct rung *a, const struct
     *out = 0;
     for (uint64_t k = 0; k < CHECKED; k++) {
         const struct request r = requests_at(a->requests, k);
-        TRY(scorer_score(a->server->scorer, &r, a->server->score, l->e));
-        TRY(scorer_score(b->server->scorer, &r, b->server->score, l->e));
-        for (size_t i = 0; i < r.n; i++)
-            *out = fmax(*out, fabs((double)a->server->score[i] - (double)b->server->score[i]));
+        struct scorer_server *v = &a->server->scorer, *w = &b->server->scorer;
+        TRY(scorer_score(v->scorer, &r, v->score, l->e));
+        TRY(scorer_score(w->scorer, &r, w->score, l->e));
+        for (size_t i = 0; i < r.n; i++) *out = fmax(*out, fabs((double)v->score[i] - (double)w->score[i]));
     }
     return 0;
 }
@@ -275,11 +245,9 @@ static double at_percentile(const struct rung *g, double q) {
     return (double)stat_percentile_ns(t->v, t->n, q) / 1e3;
 }
 
-/* Of a request whose user is cached, where there is a cache: the pair stage's work on the candidates alone. */
 static double floor_of(const struct ladder *l, const struct rung *g) {
-    struct scorer_cost cost = scorer_cost(g->server->scorer);
-    if (g->step->cache) cost.flops_per_request = cost.weight_bytes = 0;
-    return served_floor_us(&cost, (double)g->requests->most, l->machine);
+    const struct scorer_cost cost = scorer_cost(g->server->scorer.scorer);
+    return served_floor_us(&cost, (double)g->requests->most, g->step->user_cache > 0, l->machine);
 }
 
 static int row(struct ladder *l, const struct rung *g) {
@@ -306,8 +274,8 @@ static int row(struct ladder *l, const struct rung *g) {
     csv_num(&c, at_percentile(g, 0.99));
     csv_num(&c, rounds_qps(&g->round));
     csv_num(&c, at_percentile(first, 0.5) / p50);
-    csv_num(&c, m->gauc[g->step->precision]);
-    csv_num(&c, m->gauc[g->step->precision] - m->gauc[PRECISION_FP32]);
+    csv_num(&c, m->gauc[g->step - steps]);
+    csv_num(&c, m->gauc[g->step - steps] - m->gauc[0]);
     csv_num(&c, differs);
     csv_num(&c, hits / counted);
     csv_num(&c, floor_of(l, g));

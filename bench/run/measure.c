@@ -71,7 +71,8 @@ static int add_point(struct measure *m, int served, int requests) {
                         .spread = m->spread[requests],
                         .requests = &m->requests[requests],
                         .threads = pool_threads(m->pool),
-                        .cost = scorer_cost(v->scorer)};
+                        .cost = scorer_cost(v->scorer),
+                        .caches_users = m->o->user_cache > 0};
     TRY(measure_servers_choose(&m->servers, &m->served, served, p, &m->arena, m->e));
     p->round.name = p->variant;
     return interrupt_seen() ? err_set(m->e, ERR_INTERRUPTED, "interrupted") : 0;
@@ -130,7 +131,7 @@ static int add_names(struct measure *m) {
 
 static int prepare(struct measure *m) {
     gemm_single_threaded();
-    TRY(serving_data_from_dataset(m->s->ds, &m->data, m->e));
+    TRY(served_data(m->s, m->o, &m->data, m->e));
     m->has_data = true;
     TRY(served_open(m->s, &m->data, m->pool, &m->served, m->e));
     TRY(draw_requests(m));

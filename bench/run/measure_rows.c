@@ -86,6 +86,16 @@ static double late_share(const struct measured *r) {
     return (double)late / (double)r->took.n;
 }
 
+/* Of all requests at the point, those that warm up included; NaN without a cache. */
+static double hit_share(const struct point *p) {
+    double asked = 0, hits = 0;
+    for (int i = 0; p->caches_users && i < p->servers.n; i++) {
+        asked += (double)p->scorer[i].asked;
+        hits += (double)p->scorer[i].user_hits;
+    }
+    return asked > 0 ? hits / asked : (double)NAN;
+}
+
 static void compute_row(struct csv_line *l, const struct measured *r, const struct machine *m) {
     const struct point *p = r->point;
     static const double percentile[] = {0.5, 0.95, 0.99, 0.999};
@@ -103,7 +113,7 @@ static void compute_row(struct csv_line *l, const struct measured *r, const stru
     csv_num(l, p->cost.flops_per_candidate);
     csv_num(l, p->cost.bytes_per_candidate);
     csv_num(l, p->cost.flops_per_request);
-    csv_num(l, served_floor_us(&p->cost, p->requests->mean, m));
+    csv_num(l, served_floor_us(&p->cost, p->requests->mean, p->caches_users, m));
     csv_text(l, verdict_name(r->verdict));
     csv_num(l, interval[0][0]);
     csv_num(l, interval[0][1]);
@@ -124,6 +134,7 @@ static void compute_row(struct csv_line *l, const struct measured *r, const stru
         csv_int(l, (int64_t)p->split_from);
     else
         csv_text(l, "");
+    csv_num(l, hit_share(p));
     csv_end(l);
 }
 

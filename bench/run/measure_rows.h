@@ -18,6 +18,7 @@ struct point { /* a model ready to answer one kind of requests */
     const struct requests *requests;
     int threads; /* of all servers */
     struct scorer_cost cost;
+    bool caches_users;
     struct load_servers servers;
     struct scorer_server *scorer; /* [servers.n], those */
     int threads_per_request;      /* of the largest */
@@ -56,14 +57,15 @@ int measured_closed(struct measured_list *l, struct point *p, double limit_ms, s
 /* measure_servers.c: what the servers of all points use, one point at a time. */
 struct measure_servers {
     const struct measure_options *o;
-    struct pool *pool;        /* all threads */
-    int most;                 /* servers of a point */
-    size_t candidates;        /* of the largest request */
-    struct pool **own;        /* [most]: of one of so many servers; NULL when it has one thread */
-    struct scorer ***shared;  /* [served][most]: with several servers */
-    struct load_clock *clock; /* [most] */
-    float **score;            /* [most][candidates] */
-    uint32_t **order;         /* [most][candidates] */
+    struct pool *pool;         /* all threads */
+    int most;                  /* servers of a point */
+    size_t candidates;         /* of the largest request */
+    struct pool **own;         /* [most]: of one of so many servers; NULL when it has one thread */
+    struct scorer ***shared;   /* [served][most]: with several servers */
+    struct load_clock *clock;  /* [most] */
+    float **score;             /* [most][candidates] */
+    uint32_t **order;          /* [most][candidates] */
+    struct scorer_pick **pick; /* [most][candidates] to sort by; [most] of NULL where the best are selected */
     int n_served;
 };
 /* The served models' scorers are calibrated by the requests q, the largest of all. */

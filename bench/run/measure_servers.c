@@ -14,18 +14,22 @@ static int several(const struct measure_options *o, int threads) {
 }
 
 static int make_room(struct measure_servers *m, struct arena *a, struct err *e) {
+    const struct measure_options *o = m->o;
     size_t n = (size_t)m->most;
     m->own = arena_alloc(a, n * sizeof *m->own);
     m->clock = arena_alloc(a, n * sizeof *m->clock);
     m->score = arena_alloc(a, n * sizeof *m->score);
     m->order = arena_alloc(a, n * sizeof *m->order);
-    if (!m->own || !m->clock || !m->score || !m->order) return err_nomem(e, n * sizeof *m->own);
+    m->pick = arena_alloc(a, n * sizeof *m->pick);
+    if (!m->own || !m->clock || !m->score || !m->order || !m->pick) return err_nomem(e, n * sizeof *m->own);
     int threads = pool_threads(m->pool) / m->most;
     for (int i = 0; i < m->most; i++) {
         m->clock[i] = clock_real();
         m->score[i] = arena_alloc(a, m->candidates * sizeof **m->score);
         m->order[i] = arena_alloc(a, m->candidates * sizeof **m->order);
-        if (!m->score[i] || !m->order[i]) return err_nomem(e, m->candidates * sizeof **m->score);
+        if (o->top_by == TOP_BY_SORT) m->pick[i] = arena_alloc(a, m->candidates * sizeof **m->pick);
+        if (!m->score[i] || !m->order[i] || (o->top_by == TOP_BY_SORT && !m->pick[i]))
+            return err_nomem(e, m->candidates * sizeof **m->pick);
         if (m->most > 1 && threads > 1) TRY(pool_create(threads, &m->own[i], e));
     }
     return 0;
@@ -78,7 +82,8 @@ static int set(const struct measure_servers *m, struct scorer *const *scorer, in
                                       .requests = p->requests,
                                       .topk = (size_t)m->o->topk,
                                       .score = m->score[i],
-                                      .order = m->order[i]};
+                                      .order = m->order[i],
+                                      .pick = m->pick[i]};
         server[i] = server_scorer(&v[i]);
     }
     p->scorer = v;

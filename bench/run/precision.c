@@ -3,6 +3,7 @@
 #include "base/progress.h"
 #include "base/str.h"
 #include "bench/results.h"
+#include "bench/run/by_row.h"
 #include "bench/run/evaluate.h"
 #include "bench/run/served.h"
 #include "metrics/metrics.h"
@@ -57,6 +58,7 @@ void precision_sample_release(struct precision_sample *s) {
 
 struct lowered {
     const struct sweep *s;
+    const struct measure_options *m;
     struct pool *pool;
     struct serving_data data; /* the real users and items */
     struct precision_sample sample;
@@ -64,17 +66,20 @@ struct lowered {
     struct err *e;
 };
 
-/* Logits of all rows of a split. */
-static int score_rows(struct lowered *l, const struct graph *g, struct scorer_options *o, enum split split,
-                      float *score) {
+/* Logits of all rows of a split. With a cache of users each row is asked twice, and the second answer counts. */
+static int score_rows(struct lowered *l, const struct graph *g, const struct scorer_options *o,
+                      enum split split, float *score) {
     const struct dataset *ds = l->s->ds;
     uint64_t begin = ds->split[split].begin, end = ds->split[split].end;
     struct serving_data rows;
     struct scorer *s = NULL;
     TRY(serving_data_from_rows(ds, begin, end, &rows, l->e));
-    int rc = scorer_create(g, &rows, o, l->pool, &s, l->e);
+    int rc = l->m->by_column ? 0 : serving_data_by_row(&rows, l->e);
+    if (!rc) rc = scorer_create(g, &rows, o, l->pool, &s, l->e);
+    int times = o->user_cache ? 2 : 1;
     for (uint32_t i = 0; i < rows.n_items && !rc; i++)
-        rc = scorer_score(s, &(struct request){.user = i, .n = 1, .items = &i}, &score[i], l->e);
+        for (int k = 0; k < times && !rc; k++)
+            rc = scorer_score(s, &(struct request){.user = i, .n = 1, .items = &i}, &score[i], l->e);
     scorer_free(s);
     rows.release(rows.self);
     return rc;
@@ -143,7 +148,7 @@ static int quality_in(struct lowered *l, const struct graph *g, const struct swe
                       enum split split, float *score, struct quality *q, bool *served) {
     const struct dataset *ds = l->s->ds;
     uint64_t begin = ds->split[split].begin;
-    struct scorer_options o = served_options(l->s, false);
+    struct scorer_options o = served_options(l->s, l->m, false);
     struct scorer *real = NULL;
     o.precision = p;
     o.sample = &l->sample.rows;
@@ -170,7 +175,7 @@ static int save_scores(struct lowered *l, const struct sweep_run *r, enum precis
 
 static int one_split(struct lowered *l, const struct graph *g, const struct sweep_run *r, enum split split,
                      float *score, float *exact) {
-    const struct opt_ints *p = &l->s->x->measure.precision;
+    const struct opt_ints *p = &l->m->precision;
     struct quality plain, q;
     bool served;
     TRY(quality_in(l, g, r, PRECISION_FP32, split, exact, &plain, &served));
@@ -232,25 +237,27 @@ static void end(struct lowered *l) {
     if (l->data.release) l->data.release(l->data.self);
 }
 
-int precision_gauc(const struct sweep *s, const struct sweep_run *r, const struct graph *g, enum precision p,
-                   struct pool *pool, double *gauc, struct err *e) {
-    struct lowered l = {.s = s, .pool = pool, .e = e};
-    size_t n = (size_t)(s->ds->split[SPLIT_TEST].end - s->ds->split[SPLIT_TEST].begin);
-    struct quality q;
-    bool served = false;
-    *gauc = (double)NAN;
+int precision_gauc(const struct sweep *s, const struct measure_options *m, const struct graph *g,
+                   const struct scorer *as, const struct scorer_options *o, struct pool *pool, double *gauc,
+                   struct err *e) {
+    struct lowered l = {.s = s, .m = m, .pool = pool, .e = e};
+    struct scorer_options like = *o;
+    uint64_t begin = s->ds->split[SPLIT_TEST].begin;
+    size_t n = (size_t)(s->ds->split[SPLIT_TEST].end - begin);
+    struct quality q = {.gauc = (double)NAN};
+    like.scales = as;
     float *score = mem_alloc((n + 1) * sizeof *score);
-    int rc = score ? begin(&l) : err_nomem(e, n * sizeof *score);
-    if (!rc && n) rc = quality_in(&l, g, r, p, SPLIT_TEST, score, &q, &served);
-    if (!rc && served) *gauc = q.gauc;
-    end(&l);
+    int rc = score ? 0 : err_nomem(e, n * sizeof *score);
+    if (!rc && n) rc = score_rows(&l, g, &like, SPLIT_TEST, score);
+    if (!rc && n) rc = evaluate_quick(score, s->ds->label + begin, s->ds->user + begin, n, &q, e);
     mem_free(score);
+    *gauc = q.gauc;
     return rc;
 }
 
 int precision_run(const struct sweep *s, struct pool *pool, struct err *e) {
     struct err own = ERR_INIT;
-    struct lowered l = {.s = s, .pool = pool, .e = e ? e : &own};
+    struct lowered l = {.s = s, .m = &s->x->measure, .pool = pool, .e = e ? e : &own};
     char path[1024];
     struct file_out o = {.f = NULL};
     if (!any_lower(&s->x->measure.precision)) return 0;

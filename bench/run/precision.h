@@ -19,9 +19,11 @@ struct precision_sample {
 int precision_sample(const struct dataset *ds, struct precision_sample *out, struct err *e);
 void precision_sample_release(struct precision_sample *s); /* a zeroed struct is fine */
 
-/* GAUC on the test split of a run (g: with its weights) as served in a precision; NaN when the model is refused. */
-int precision_gauc(const struct sweep *s, const struct sweep_run *r, const struct graph *g, enum precision p,
-                   struct pool *pool, double *gauc, struct err *e);
+/* GAUC on the test split of g, with its weights, as the scorer `as` serves it, which was made with the options o: with its scales and
+ * its choice of tables, pair features as m says, and users from the cache where o has one. NaN without test rows. */
+int precision_gauc(const struct sweep *s, const struct measure_options *m, const struct graph *g,
+                   const struct scorer *as, const struct scorer_options *o, struct pool *pool, double *gauc,
+                   struct err *e);
 
 int precision_run(const struct sweep *s, struct pool *pool, struct err *e);
 

@@ -2,6 +2,7 @@
 #include "base/progress.h"
 #include "base/str.h"
 #include "bench/results.h"
+#include "bench/run/by_row.h"
 #include "nn/checkpoint.h"
 #include <unistd.h>
 
@@ -21,9 +22,19 @@ int served_load(const struct sweep *s, const struct sweep_run *r, struct graph *
     return checkpoint_load(out, path, e);
 }
 
-struct scorer_options served_options(const struct sweep *s, bool timed) {
-    const struct measure_options *m = &s->x->measure;
+int served_data(const struct sweep *s, const struct measure_options *m, struct serving_data *out,
+                struct err *e) {
+    TRY(serving_data_from_dataset(s->ds, out, e));
+    int rc = m->by_column ? 0 : serving_data_by_row(out, e);
+    if (rc) out->release(out->self);
+    return rc;
+}
+
+struct scorer_options served_options(const struct sweep *s, const struct measure_options *m, bool timed) {
     struct scorer_options o = scorer_defaults();
+    o.passes.split = m->split_layers;
+    o.fuse = m->fuse;
+    o.user_cache = timed ? (size_t)m->user_cache : 0;
     o.tables = !timed && m->tables == TABLES_AUTO ? TABLES_ALL : (enum tables)m->tables;
     o.table_times = s->table_times;
     o.passes.table_bytes = (size_t)m->tables_mib << 20;
@@ -99,7 +110,7 @@ static int add_model(struct served_set *set, const struct sweep *s, const struct
     TRY(served_load(s, r, &set->graph[r->model], e));
     for (int p = 0; p < o->precision.n; p++)
         for (int k = 0; k < o->store.n; k++) {
-            struct scorer_options so = served_options(s, true);
+            struct scorer_options so = served_options(s, o, true);
             const char *precision = precision_names[o->precision.v[p]];
             so.precision = (enum precision)o->precision.v[p];
             so.sample = &set->sample.rows;
@@ -206,8 +217,9 @@ int served_write_tables(const struct served_set *set, struct err *e) {
     return file_commit(&o, e);
 }
 
-double served_floor_us(const struct scorer_cost *c, double candidates, const struct machine *m) {
-    return machine_floor_us(m, c->flops_per_request + candidates * c->flops_per_candidate,
-                            c->weight_bytes + candidates * c->bytes_per_candidate,
-                            c->weight_bytes + (double)c->item_store_bytes);
+double served_floor_us(const struct scorer_cost *c, double candidates, bool caches_users,
+                       const struct machine *m) {
+    double flops = caches_users ? 0 : c->flops_per_request, bytes = caches_users ? 0 : c->weight_bytes;
+    return machine_floor_us(m, flops + candidates * c->flops_per_candidate,
+                            bytes + candidates * c->bytes_per_candidate, bytes + (double)c->item_store_bytes);
 }

@@ -19,9 +19,12 @@
 #include "bench/run/sweep.h"
 #include "serve/scorer.h"
 
-/* Scorer options with the tables that `measure:` asks for. `timed` false: for quality, where the choice must be the same in
- * every run; `auto` takes all then. */
-struct scorer_options served_options(const struct sweep *s, bool timed);
+/* Scorer options as some `measure:` of the experiment asks for. `timed` false: for quality, where the choice of tables must be the
+ * same in every run (`auto` takes all then) and no user is cached. */
+struct scorer_options served_options(const struct sweep *s, const struct measure_options *m, bool timed);
+/* The dataset's users and items, with pair features computed as `m` says. */
+int served_data(const struct sweep *s, const struct measure_options *m, struct serving_data *out,
+                struct err *e);
 
 struct served {
     int model; /* of the sweep */
@@ -47,8 +50,10 @@ int served_split(const struct measure_options *o, struct scorer *s, const struct
 /* tables.csv: the pair fields of each model and precision that could be tables; no file when there are none. */
 int served_write_tables(const struct served_set *set, struct err *e);
 
-/* floor_us: the roofline of a request with so many candidates. */
-double served_floor_us(const struct scorer_cost *c, double candidates, const struct machine *m);
+/* floor_us: the roofline of a request with so many candidates. Where there is a cache of users, of one whose user is there: the
+ * candidates' work alone, without weights. */
+double served_floor_us(const struct scorer_cost *c, double candidates, bool caches_users,
+                       const struct machine *m);
 
 /* The weights of one run; `out` is initialised also on errors, and the caller's to release. */
 int served_load(const struct sweep *s, const struct sweep_run *r, struct graph *out, struct err *e);

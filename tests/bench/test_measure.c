@@ -58,6 +58,8 @@ Test(measure, a_model_is_timed_with_each_local_store) {
     struct ran r = run("store: [memory, lmdb]");
     cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
     expect_points(stores, 2);
+    cr_expect_str_eq(cell(&s, scratch_read(&s, "out/compute.csv"), "variant=mlp", "user_hit_share"), "",
+                     "no user is cached unasked");
     cr_expect(!scratch_has(&s, "out/stores"), "the files of the stores are taken away");
 }
 
@@ -152,6 +154,16 @@ Test(measure, stores_are_named_once_and_redis_with_its_server) {
     r = run("precision: []");
     cr_expect_eq(r.status, 2);
     cr_expect(strstr(r.err, "`measure.precision` must name at least one, as in [fp32]"), "%s", r.err);
+}
+
+Test(measure, users_are_cached_and_the_engine_is_taken_apart_where_options_say_so) {
+    static const char *const stores[] = {"memory"};
+    struct ran r = run("user_cache: 1000, split_layers: false, by_column: false, fuse: false, top_by: sort");
+    cr_assert_eq(r.status, 0, "exit %d\n%s", r.status, r.err);
+    expect_points(stores, 1);
+    const char *compute = scratch_read(&s, "out/compute.csv");
+    double share = atof(cell(&s, compute, "variant=dssm,candidates=10", "user_hit_share"));
+    cr_expect(share > 0.5 && share < 1, "60 users, each at least once a newcomer: %g", share);
 }
 
 Test(measure, missing_items_show_in_their_column_and_the_verdict) {

@@ -1,5 +1,7 @@
 /* Requests: who asks, when, and for what. */
+#include "bench/load/server.h"
 #include "bench/load/spread.h"
+#include "bench/run/by_row.h"
 #include "bench/run/requests.h"
 #include "bench/run/served.h"
 #include "tests/bench/scratch.h"
@@ -124,6 +126,124 @@ Test(requests, with_a_moment_are_scored_with_the_users_values_of_then) {
         cr_expect_gt(count_different(&w, &w.sweep.run[i], false), 200, "%s at the end of validation",
                      w.sweep.run[i].id);
     }
+    close_world(&w);
+}
+
+/* ---- the engine's steps as options of `measure:` ---- */
+
+enum { CANDIDATES = 60, TOP = 20 };
+struct answered {
+    float score[CANDIDATES];
+    uint32_t order[CANDIDATES];
+    uint64_t user_hits;
+    double flops;
+};
+
+/* The first request, asked twice. */
+static void answer_as(struct world *w, const struct measure_options *m, const struct requests *q,
+                      struct answered *out) {
+    struct err e = ERR_INIT;
+    struct graph g;
+    struct serving_data data;
+    struct scorer_pick pick[CANDIDATES];
+    struct scorer_server v = {.requests = q,
+                              .topk = TOP,
+                              .score = out->score,
+                              .order = out->order,
+                              .pick = m->top_by == TOP_BY_SORT ? pick : NULL};
+    const struct scorer_options o = served_options(&w->sweep, m, true);
+    cr_assert_eq(served_data(&w->sweep, m, &data, &e), 0, "%s", e.msg);
+    cr_assert_eq(served_load(&w->sweep, &w->sweep.run[1], &g, &e), 0, "%s", e.msg);
+    cr_assert_eq(scorer_create(&g, &data, &o, w->pool, &v.scorer, &e), 0, "%s", e.msg);
+    const struct load_server to = server_scorer(&v);
+    for (int i = 0; i < 2; i++) cr_assert_eq(to.answer(to.self, 0, &e), 0, "%s", e.msg);
+    cr_expect_eq(v.asked, 2);
+    out->user_hits = v.user_hits;
+    out->flops = scorer_cost(v.scorer).flops_per_candidate;
+    scorer_free(v.scorer);
+    graph_release(&g);
+    data.release(data.self);
+}
+
+static void expect_best_first(const struct answered *a) {
+    for (size_t i = 0; i < TOP; i++) {
+        size_t better = 0;
+        for (size_t k = 0; k < CANDIDATES; k++)
+            better += a->score[k] > a->score[a->order[i]] ||
+                      (a->score[k] == a->score[a->order[i]] && k < a->order[i]);
+        cr_expect_eq(better, i);
+    }
+}
+
+Test(requests, each_step_of_the_engine_is_an_option_and_leaves_scores_and_order) {
+    enum { WHOLE, SPLIT_LAYERS, BY_COLUMN, FUSE, USER_CACHE, TOP_BY, OPTIONS };
+    static struct answered a[OPTIONS];
+    const struct spread size = spread_fixed(CANDIDATES);
+    struct measure_options m[OPTIONS];
+    struct world w;
+    struct requests q;
+    make_log();
+    open_world(&w);
+    cr_assert_eq(requests_draw(&w.ds, &size, 10, 3, &q, NULL), 0);
+    for (int i = 0; i < OPTIONS; i++) m[i] = w.x.measure;
+    m[SPLIT_LAYERS].split_layers = m[BY_COLUMN].by_column = m[FUSE].fuse = false;
+    m[USER_CACHE].user_cache = 8;
+    m[TOP_BY].top_by = TOP_BY_SORT;
+    for (int i = 0; i < OPTIONS; i++) {
+        answer_as(&w, &m[i], &q, &a[i]);
+        expect_best_first(&a[i]);
+        for (int k = 0; k < CANDIDATES; k++)
+            cr_expect_float_eq(a[i].score[k], a[WHOLE].score[k], 1e-5, "option %d", i);
+        cr_expect_eq(a[i].user_hits, i == USER_CACHE ? 1 : 0);
+        cr_expect_eq(served_options(&w.sweep, &m[i], true).fuse, i != FUSE);
+        cr_expect_eq(served_options(&w.sweep, &m[i], false).user_cache, 0);
+    }
+    cr_expect_gt(a[SPLIT_LAYERS].flops, 1.5 * a[WHOLE].flops,
+                 "the items' part is computed for each candidate");
+    requests_release(&q);
+    close_world(&w);
+}
+
+struct counting {
+    struct serving_data of;
+    int calls;
+};
+static int count_pairs(void *self, const char *name, uint64_t moment, const uint32_t *items, size_t n,
+                       uint32_t *ids, struct err *e) {
+    struct counting *c = self;
+    c->calls++;
+    return c->of.pair_at(c->of.self, name, moment, items, n, ids, e);
+}
+
+Test(requests, by_row_every_candidate_has_a_call_of_its_own_also_where_data_is_shared) {
+    struct world w;
+    struct err e = ERR_INIT;
+    make_log();
+    open_world(&w);
+    struct counting c = {w.data, 0};
+    struct serving_data data = w.data;
+    uint32_t items[5] = {4, 0, 9, 9, 1}, want[5], ids[5];
+    uint64_t moment = 1 + w.ds.split[SPLIT_TEST].begin;
+    cr_assert_eq(w.data.pair_at(w.data.self, "x", moment, items, 5, want, &e), 0, "%s", e.msg);
+    data.self = &c;
+    data.pair_at = count_pairs;
+    data.release = NULL;
+    data.share = NULL;
+    cr_assert_eq(serving_data_by_row(&data, &e), 0);
+    cr_assert_eq(data.pair_at(data.self, "x", moment, items, 5, ids, &e), 0, "%s", e.msg);
+    cr_expect_eq(c.calls, 5);
+    cr_expect_arr_eq(ids, want, sizeof ids);
+    cr_expect_null(data.share);
+    data.release(data.self);
+    data = w.data;
+    data.release = NULL; /* it stays the world's */
+    cr_assert_eq(serving_data_by_row(&data, &e), 0);
+    struct serving_data other = data;
+    cr_assert_not_null(other.self = data.share(data.self, &e));
+    cr_assert_eq(other.pair_at(other.self, "x", moment, items, 5, ids, &e), 0, "%s", e.msg);
+    cr_expect_arr_eq(ids, want, sizeof ids);
+    other.release(other.self);
+    data.release(data.self);
     close_world(&w);
 }
 
