@@ -205,6 +205,23 @@ void panel_line(const struct panel *p, double x0, double y0, double x1, double y
         x0 / p->w, 1 - y0 / p->h, x1 / p->w, 1 - y1 / p->h, width, colour);
 }
 
+static const struct {
+    const char *gnuplot;
+    int n;
+    double part[4]; /* line, gap, line, gap */
+} dashes[PLOT_DASHES] = {
+    {"solid", 2, {100, 0}}, {"(6,3)", 2, {6, 3}}, {"(2,2)", 2, {2, 2}}, {"(8,3,2,3)", 4, {8, 3, 2, 3}}};
+
+const char *plot_dash(int i) { return dashes[i % PLOT_DASHES].gnuplot; }
+
+void panel_dashes(const struct panel *p, double x0, double x1, double y, const char *colour, double width,
+                  int i) {
+    const double *part = dashes[i % PLOT_DASHES].part;
+    for (int k = 0; x0 < x1; x0 += part[k++ % dashes[i % PLOT_DASHES].n])
+        if (k % 2 == 0)
+            panel_line(p, x0, y, fmin(x0 + part[k % dashes[i % PLOT_DASHES].n], x1), y, colour, width);
+}
+
 const char *mark_gnuplot(enum plot_mark mark) {
     static const char *const type[] = {"7", "6", "9", "13", "5", "4", "11", "12"};
     return type[mark];

@@ -17,6 +17,7 @@
 #define PLOT_LINE_PX  15.0 /* from one line of a text to the next */
 #define PLOT_TEXT_MAX 512  /* bytes of a wrapped text */
 #define PLOT_TICKS    24
+#define PLOT_DASHES   4
 
 struct scale {
     double lo, hi;
@@ -72,12 +73,17 @@ void panel_axes(const struct panel *p, const struct ticks *x, const struct ticks
 void panel_text(const struct panel *p, double x, double y, struct pen pen, const char *text);
 void panel_line(const struct panel *p, double x0, double y0, double x1, double y1, const char *colour,
                 double width);
+/* A level line in the dashes of plot_dash(i). */
+void panel_dashes(const struct panel *p, double x0, double x1, double y, const char *colour, double width,
+                  int i);
 void panel_mark(const struct panel *p, double x, double y, enum plot_mark mark, const char *colour,
                 double size);
 /* The number after `pointtype`. */
 const char *mark_gnuplot(enum plot_mark mark);
 
 const char *plot_colour(int series); /* c1..c8, again and again */
+/* What follows `dashtype`: the first is solid, then PLOT_DASHES - 1 kinds of dashes, again and again. */
+const char *plot_dash(int i);
 enum plot_mark plot_mark_of(int i);
 double text_width(const char *text, double size); /* an upper estimate, in pixels */
 /* UTF-8 text with a line feed wherever a line would be wider than `max` pixels: after a space, a hyphen or an underscore,

@@ -64,7 +64,6 @@ static void scales(const struct cascade_table *c, bool cost, struct panel *p) {
 
 static void lines(const struct study *s, const struct cascade_table *c, bool cost, struct layout *l,
                   const struct panel *p) {
-    static const char *const dash[] = {"solid", "(6,3)", "(2,2)", "(8,3,2,3)"};
     const char *sep = "plot ";
     struct str *out = p->out;
     size_t n = 0;
@@ -92,7 +91,7 @@ static void lines(const struct study *s, const struct cascade_table *c, bool cos
             str_add(out, "points pointtype 13 pointsize 1.1");
         else
             str_addf(out, "linespoints pointtype %s pointsize 0.6 linewidth 1.6 dashtype %s",
-                     mark_gnuplot(plot_mark_of(series_of(s, c, r))), dash[subset % 4]);
+                     mark_gnuplot(plot_mark_of(series_of(s, c, r))), plot_dash(subset));
         str_addf(out, " linecolor rgb %s", plot_colour(series_of(s, c, r)));
     }
     str_add(out, "\n");

@@ -84,7 +84,6 @@ static void add_data(const struct series *k, const char *name, size_t i, struct 
 }
 
 static void plot_lines(const struct curves *c, struct str *out, size_t behind, size_t own, int what) {
-    static const char *const dash[] = {"solid", "(6,3)", "(2,2)", "(8,3,2,3)"};
     const char *name = what == GAUC ? "g" : "t", *sep = "plot ";
     for (size_t i = 0; i < behind; i++, sep = ", ")
         str_addf(out, "%s$%sb%zu using 1:2 with lines linewidth 1 linecolor rgb faint", sep, name, i);
@@ -95,7 +94,7 @@ static void plot_lines(const struct curves *c, struct str *out, size_t behind, s
         str_addf(out,
                  "%s$%so%zu using 1:2 with linespoints linewidth 1.8 dashtype %s pointtype 7 pointsize 0.5 "
                  "linecolor rgb %s",
-                 sep, name, i, dash[i % 4], plot_colour(c->variant));
+                 sep, name, i, plot_dash((int)i), plot_colour(c->variant));
     str_add(out, *sep == 'p' ? "plot NaN\n" : "\n");
 }
 
@@ -133,12 +132,12 @@ static void draw_panel(const struct curves *c, const struct panel *at, int what,
 
 /* Lines of the legend, or 0 when there is but one feature subset. */
 static size_t legend_items(const struct curves *c, struct legend_item *item) {
-    static const int kind[] = {LEGEND_LINE, LEGEND_DASH};
     const struct effect *f = &c->s->effect;
     size_t n = 0;
     for (size_t g = 0; g < f->groups && n < LEGEND_MAX; g++) {
         if (f->group[g].variant_index != c->variant) continue;
-        item[n] = (struct legend_item){f->group[g].features, plot_colour(c->variant), kind[n > 0], 0};
+        item[n] = (struct legend_item){f->group[g].features, plot_colour(c->variant),
+                                       LEGEND_LINE + (int)n % PLOT_DASHES, 0};
         n++;
     }
     return f->subsets > 1 ? n : 0;

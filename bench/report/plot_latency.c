@@ -187,10 +187,9 @@ static void draw(struct lines *l, struct layout *out, int narrow) {
     for (size_t i = 0; i < l->n; i++) add_data(l, &p, i);
     draw_names(l, &p, out, size);
     for (size_t i = 0; i < l->n; i++) {
-        static const char *const dash[] = {"solid", "(5,3)", "(2,2)", "(8,3,2,3)"};
         const struct effect_group *g = l->line[i].point->group;
         str_addf(p.out, "%s $l%zu using 1:2 with lines linewidth 1.6 dashtype %s linecolor rgb %s",
-                 i ? "," : "plot", i, dash[g ? g->features_index % 4 : 0],
+                 i ? "," : "plot", i, plot_dash(g ? g->features_index : 0),
                  plot_colour(g ? g->variant_index : 0));
     }
     str_add(p.out, "\n");

@@ -96,7 +96,6 @@ static void qps_ticks(struct ticks *t, const struct scale *y) {
 }
 
 static void draw(const struct curves *c, struct layout *l, bool narrow) {
-    static const char *const dash[] = {"solid", "(6,3)", "(2,2)", "(8,3,2,3)"};
     struct legend_item item[INDEXES_MAX];
     for (int k = 0; k < c->n; k++)
         item[k] = (struct legend_item){c->index[k], plot_colour(k), (int)plot_mark_of(k), 0};
@@ -124,7 +123,7 @@ static void draw(const struct curves *c, struct layout *l, bool narrow) {
         str_addf(p.out,
                  "%s $i%d using 1:2 with linespoints linewidth 1.6 dashtype %s pointtype %s pointsize 0.8 "
                  "linecolor rgb %s",
-                 k ? "," : "plot", k, dash[k % 4], mark_gnuplot(plot_mark_of(k)), plot_colour(k));
+                 k ? "," : "plot", k, plot_dash(k), mark_gnuplot(plot_mark_of(k)), plot_colour(k));
         if (whiskers[k])
             str_addf(p.out, ", $w%d using 1:2 with lines linewidth 1.1 linecolor rgb %s", k, plot_colour(k));
     }

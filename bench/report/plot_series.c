@@ -50,7 +50,6 @@ static void draw_whiskers(const struct series_plot *s, const struct panel *p) {
 
 /* Lines of different models are moved aside a little where x is a name, so that their whiskers can be told apart. */
 static void draw_lines(const struct series_plot *s, const struct panel *p, struct layout *l) {
-    static const char *const dash[] = {"solid", "(6,3)", "(2,2)", "(8,3,2,3)"};
     for (int i = 0; i < s->n; i++) {
         const struct series *one = &s->series[i];
         double aside = s->names ? 5 * (i - (s->n - 1) / 2.0) : 0;
@@ -69,7 +68,7 @@ static void draw_lines(const struct series_plot *s, const struct panel *p, struc
         str_addf(p->out,
                  "%s$s%d using 1:2 with linespoints linewidth 1.6 dashtype %s pointtype %s pointsize 0.6 "
                  "linecolor rgb %s",
-                 sep, i, dash[s->series[i].dash % 4], mark_gnuplot(plot_mark_of(i)),
+                 sep, i, plot_dash(s->series[i].dash), mark_gnuplot(plot_mark_of(i)),
                  plot_colour(s->series[i].colour));
     str_add(p->out, "\n");
 }
@@ -80,7 +79,7 @@ static void draw(const struct series_plot *s, struct layout *l, bool narrow) {
     for (int i = 0; i < s->n; i++)
         item[i] =
             (struct legend_item){s->series[i].label, plot_colour(s->series[i].colour),
-                                 s->series[i].dash ? LEGEND_DASH : LEGEND_LINE, 1 + (int)plot_mark_of(i)};
+                                 LEGEND_LINE + s->series[i].dash % PLOT_DASHES, 1 + (int)plot_mark_of(i)};
     l->w = narrow ? 360 : 520;
     double top = 34 + 18 * plot_legend(NULL, item, (size_t)s->n, 4, l->w - 8, 0);
     double height = s->diagonal ? (narrow ? 300 : 360) : (narrow ? 200 : 240);

@@ -51,13 +51,8 @@ static void legend_key(const struct panel *p, const struct legend_item *item, do
     } else if (item->kind == LEGEND_CHOSEN) {
         panel_mark(p, x + 9, y, MARK_RING, item->colour, 1.5);
         panel_mark(p, x + 9, y, MARK_DISC, "muted", 0.7);
-    } else if (item->kind == LEGEND_BAND) {
-        panel_line(p, x, y, x + 18, y, item->colour, 7);
     } else {
-        int parts = item->kind == LEGEND_DASH ? 3 : 1;
-        for (int i = 0; i < parts; i++)
-            panel_line(p, x + i * 18.0 / parts, y, x + (i + (parts > 1 ? 0.6 : 1)) * 18.0 / parts, y,
-                       item->colour, 2);
+        panel_dashes(p, x, x + 18, y, item->colour, 2, item->kind - LEGEND_LINE);
         if (item->mark) panel_mark(p, x + 9, y, (enum plot_mark)(item->mark - 1), item->colour, 0.8);
     }
 }

@@ -58,7 +58,10 @@ struct legend_item {
     int kind; /* an enum plot_mark, or one of these */
     int mark; /* on a line: 1 + an enum plot_mark; 0: none */
 };
-enum { LEGEND_LINE = 100, LEGEND_DASH, LEGEND_BAND, LEGEND_CHOSEN };
+enum {
+    LEGEND_LINE = 100,
+    LEGEND_CHOSEN = LEGEND_LINE + PLOT_DASHES
+}; /* LEGEND_LINE + i % PLOT_DASHES: as plot_dash(i) */
 /* Writes the items from left to right between x0 and x1, in lines 18 apart, the first at y; returns the
  * number of lines. One that is too long for a line takes several. p == NULL only counts. */
 int plot_legend(const struct panel *p, const struct legend_item *item, size_t n, double x0, double x1,
