@@ -117,12 +117,12 @@ MUTANTS = [
     (O + "sampled_softmax.c", "return (float)((double)c->rows / (double)p->n_rows) *", "return", "gradient by rows, loss by clicks"),
     (O + "sampled_softmax.c", "if (w == 0) continue;", "if (w >= 0) continue;", "no gradient to hard negatives"),
     # losses
-    ("nn/loss.c", "d->weight * t * t);", "d->weight * t);", "one temperature of two in distillation"),
-    ("nn/loss.c", "nn_scale(g, g->output, 1 / t);", "nn_scale(g, g->output, t);", "the student is sharpened"),
+    ("nn/loss_distill.c", "d->weight * t * t);", "d->weight * t);", "one temperature of two in distillation"),
+    ("nn/loss_distill.c", "nn_scale(g, g->output, 1 / t);", "nn_scale(g, g->output, t);", "the student is sharpened"),
     ("nn/loss.c", "double weight = taught ? 1 - o->distill.weight : 1;", "double weight = 1;", "the labels' loss at full weight"),
-    ("nn/loss.c", "1.0 / width), d->feature);", "1.0), d->feature);", "a sum of squares for their mean"),
-    ("nn/loss.c", ".scale = t.scale / o->temperature,", ".scale = t.scale * o->temperature,", "temperature the wrong way round"),
-    ("nn/loss.c", "g->node[map[i]]->attr_i[0] = map[i]; /* its own draws */", "g->node[map[i]]->attr_i[0] = i;", "both copies of a tower drop the same units"),
+    ("nn/loss_distill.c", "1.0 / width), d->feature);", "1.0), d->feature);", "a sum of squares for their mean"),
+    ("nn/loss_softmax.c", ".scale = t.scale / o->temperature,", ".scale = t.scale * o->temperature,", "temperature the wrong way round"),
+    ("nn/loss_softmax.c", "g->node[map[i]]->attr_i[0] = map[i]; /* its own draws */", "g->node[map[i]]->attr_i[0] = i;", "both copies of a tower drop the same units"),
 ]
 
 
