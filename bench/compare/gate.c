@@ -67,6 +67,8 @@ struct gate *gate_add(struct comparison *c, const char *variant, const char *fea
                        .worse = none,
                        .lo = none,
                        .hi = none,
+                       .seeds_lo = none,
+                       .seeds_hi = none,
                        .p = none,
                        .p_holm = none,
                        .margin = gate_margin(&c->margins, metric)};
@@ -90,7 +92,7 @@ static enum gate_verdict judge(const struct comparison *c, struct gate *g) {
     if (g->lo > g->margin)
         return g->p_holm <= c->margins.alpha
                    ? GATE_REGRESSED
-                   : undecided(g, "beyond the margin, but p is too large: too few groups for so many gates");
+                   : undecided(g, "beyond the margin, but p is too large: too few groups, or too many gates");
     if (g->kind == GATE_TURNS && g->hi > g->margin && g->hi - g->lo > g->margin)
         return undecided(g, "the machine is too noisy: the interval is wider than the margin");
     return g->hi < -g->margin ? GATE_BETTER : GATE_OK;

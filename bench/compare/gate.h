@@ -44,7 +44,8 @@ struct gate {
     double base, new;
     /* How much worse NEW is: of a quality the drop, of a time or count the growth as a share of BASE. NaN: none. */
     double worse, lo, hi, margin, p, p_holm;
-    size_t n; /* users or groups behind the interval */
+    double seeds_lo, seeds_hi; /* of a quality, over the seeds: Student's t, for people; NaN with one */
+    size_t n;                  /* users or groups behind the interval */
     enum gate_verdict verdict;
     bool settled; /* statistical, but the verdict is whoever's added it, whatever interval and p say */
     char note[240];

@@ -1,8 +1,8 @@
 /* compare.h's gates on quality: GAUC and the number of parameters, of each model. */
-#include "base/file.h"
 #include "bench/compare/chosen.h"
 #include "bench/compare/compare.h"
-#include "metrics/metrics.h"
+#include "bench/compare/predictions.h"
+#include "metrics/stats.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,125 +62,51 @@ static bool same_effect(const struct quality *q, const struct model *m) {
     return true;
 }
 
-/* ---- predictions ---- */
+/* ---- over users and over seeds ---- */
 
-struct scores {
-    size_t n;
-    float *score;
-    uint8_t *label;
-    uint32_t *user;
-};
-
-static void predictions_name(const struct side *s, const struct model *m, const char *seed, char out[512]) {
-    snprintf(out, 512, "predictions/%s.%s.%s.csv", m->variant,
-             subsets_trained_as(&s->subsets, m->variant, m->features), seed);
-}
-
-static int map_predictions(const struct side *s, const struct model *m, const char *seed,
-                           struct file_map *out, struct err *e) {
-    char name[512], path[1024];
-    predictions_name(s, m, seed, name);
-    TRY(file_join(path, sizeof path, s->dir, name, e));
-    return file_map_read(path, out, e);
-}
-
-/* Are the files of a seed the same? Scores stand there with as many digits as a float has. */
-static int same_predictions(const struct quality *q, const struct model *m, const char *seed, bool *same) {
-    struct file_map a, b;
-    TRY(map_predictions(q->base, m, seed, &a, q->e));
-    int rc = map_predictions(q->new, m, seed, &b, q->e);
-    if (!rc) {
-        *same = a.bytes == b.bytes && (!a.bytes || !memcmp(a.p, b.p, a.bytes));
-        file_unmap(&b);
-    }
-    file_unmap(&a);
-    return rc;
+static struct predictions predictions_of(const struct quality *q, const struct model *m, size_t i) {
+    return (struct predictions){q->base, q->new, m->variant, m->features,
+                                text(&q->base->effect, m->base[i], "seed")};
 }
 
 static int same_to_the_bit(const struct quality *q, const struct model *m, bool *same) {
     *same = same_effect(q, m);
-    for (size_t i = 0; i < m->n && *same; i++)
-        TRY(same_predictions(q, m, text(&q->base->effect, m->base[i], "seed"), same));
-    return 0;
-}
-
-static int read_scores(const struct side *s, const struct model *m, const char *seed, struct table *t,
-                       struct scores *out, struct err *e) {
-    char name[512];
-    double *score, *label, *user;
-    predictions_name(s, m, seed, name);
-    TRY(table_load(s->dir, name, t, e));
-    TRY(table_numbers(t, "score", &score, e));
-    TRY(table_numbers(t, "label", &label, e));
-    TRY(table_numbers(t, "user", &user, e));
-    *out = (struct scores){.n = t->rows,
-                           .score = arena_alloc(&t->arena, (t->rows + 1) * sizeof *out->score),
-                           .label = arena_alloc(&t->arena, t->rows + 1),
-                           .user = arena_alloc(&t->arena, (t->rows + 1) * sizeof *out->user)};
-    if (!out->score || !out->label || !out->user) return err_nomem(e, t->rows);
-    for (size_t i = 0; i < t->rows; i++) {
-        out->score[i] = (float)score[i];
-        out->label[i] = label[i] > 0;
-        out->user[i] = (uint32_t)user[i];
+    for (size_t i = 0; i < m->n && *same; i++) {
+        struct predictions p = predictions_of(q, m, i);
+        TRY(predictions_same(&p, same, q->e));
     }
     return 0;
 }
 
-/* data_hash is of the log and its schema: what a program makes of them is seen here only. */
-static int same_rows(const struct table *a, const struct table *b, struct err *e) {
-    static const char *const name[] = {"row", "user", "label"};
-    static const char why[] =
-        "the two programs split, filter or label the same data in different ways, and cannot be "
-        "compared";
-    if (a->rows != b->rows)
-        return err_set(e, ERR_INPUT, "%s has %zu rows, %s has %zu: %s", a->path, a->rows, b->path, b->rows,
-                       why);
-    for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
-        int x, y;
-        TRY(table_need(a, name[k], &x, e));
-        TRY(table_need(b, name[k], &y, e));
-        for (size_t i = 0; i < a->rows; i++)
-            if (strcmp(table_text(a, i, x), table_text(b, i, y)) != 0)
-                return err_set(e, ERR_INPUT, "%s: %s is %s; at %s it is %s: %s", b->where[i], name[k],
-                               table_text(b, i, y), a->where[i], table_text(a, i, x), why);
-    }
-    return 0;
-}
-
-/* GAUC of one run; adds its users' AUC to `sum`. */
-static int add_run(const struct scores *p, const struct table *t, struct gauc *sum, struct err *e) {
-    struct gauc g = {.user = NULL};
-    int bad = gauc_compute(p->score, p->label, p->user, p->n, GAUC_BY_EXPOSURES, &g), rc = 0;
-    if (bad == -1) return err_nomem(e, p->n);
-    if (bad == -2) return err_set(e, ERR_INPUT, "%s: holds a score that is no number", t->path);
+/* Adds a run's AUCs to those of its users, and takes it. The rows of all seeds are the same, and so are the users. */
+static int add_run(struct gauc *sum, struct gauc *run) {
     if (!sum->user) {
-        *sum = g;
+        *sum = *run;
         return 0;
     }
-    if (g.users_kept != sum->users_kept)
-        rc = err_set(e, ERR_INPUT, "%s: is of other rows than the predictions of the other seeds", t->path);
-    for (size_t i = 0; !rc && i < g.users_kept; i++) sum->user[i].auc += g.user[i].auc;
-    sum->value += g.value;
-    gauc_release(&g);
-    return rc;
+    bool same = run->users_kept == sum->users_kept;
+    for (size_t i = 0; same && i < run->users_kept; i++) sum->user[i].auc += run->user[i].auc;
+    sum->value += run->value;
+    gauc_release(run);
+    return same ? 0 : ERR_INPUT;
 }
 
-/* One seed, in BASE and in NEW. */
-static int add_seed(const struct quality *q, const struct model *m, const char *seed, struct gauc sum[2]) {
-    const struct side *side[] = {q->base, q->new};
-    struct table t[] = {{.arena = ARENA_INIT}, {.arena = ARENA_INIT}};
-    struct scores p[2];
-    int rc = 0;
-    for (int k = 0; k < 2 && !rc; k++) rc = read_scores(side[k], m, seed, &t[k], &p[k], q->e);
-    if (!rc) rc = same_rows(&t[0], &t[1], q->e);
-    for (int k = 0; k < 2 && !rc; k++) rc = add_run(&p[k], &t[k], &sum[k], q->e);
-    for (int k = 0; k < 2; k++) table_release(&t[k]);
-    return rc;
+static int add_seed(const struct quality *q, const struct model *m, size_t i, struct gauc sum[2],
+                    double *drop) {
+    struct predictions p = predictions_of(q, m, i);
+    struct gauc run[2];
+    TRY(predictions_gauc(&p, run, q->e));
+    *drop = run[0].value - run[1].value;
+    int rc = add_run(&sum[0], &run[0]), other = add_run(&sum[1], &run[1]);
+    return rc || other ? err_set(q->e, ERR_INPUT,
+                                 "predictions of %s on %s, seed %s, are of other rows than the others",
+                                 m->variant, m->features, p.seed)
+                       : 0;
 }
 
-/* Each user's AUC averaged over the seeds: the users are what the interval is over. */
-static int mean_gauc(const struct quality *q, const struct model *m, struct gauc out[2]) {
-    for (size_t i = 0; i < m->n; i++) TRY(add_seed(q, m, text(&q->base->effect, m->base[i], "seed"), out));
+/* Each user's AUC averaged over the seeds, for the interval over the users; and each seed's drop of GAUC. */
+static int mean_gauc(const struct quality *q, const struct model *m, struct gauc out[2], double *drop) {
+    for (size_t i = 0; i < m->n; i++) TRY(add_seed(q, m, i, out, &drop[i]));
     for (int k = 0; k < 2; k++) {
         for (size_t i = 0; i < out[k].users_kept; i++) out[k].user[i].auc /= (double)m->n;
         out[k].value /= (double)m->n;
@@ -188,21 +114,29 @@ static int mean_gauc(const struct quality *q, const struct model *m, struct gauc
     return 0;
 }
 
+static void set_intervals(struct gate *g, const struct gauc_difference *d, const double *drop, size_t seeds) {
+    double half = stat_t_half_width(drop, seeds, 0.95), centre = stat_mean(drop, seeds);
+    g->kind = GATE_USERS;
+    g->worse = d->value;
+    g->lo = d->ci.lo;
+    g->hi = d->ci.hi;
+    g->seeds_lo = centre - half; /* NaN for one seed */
+    g->seeds_hi = centre + half;
+    g->p = d->p_two_sided;
+    g->n = d->users;
+}
+
 static int bootstrap(const struct quality *q, const struct model *m, struct gate *g) {
     struct gauc mean[2] = {{.user = NULL}, {.user = NULL}};
     struct gauc_difference d;
-    int rc = mean_gauc(q, m, mean);
+    double *drop = arena_alloc(&q->c->arena, m->n * sizeof *drop);
+    int rc = drop ? mean_gauc(q, m, mean, drop) : err_nomem(q->e, m->n * sizeof *drop);
     int bad = rc ? 0 : gauc_paired_bootstrap(&mean[0], &mean[1], RESAMPLES, 0.95, bootstrap_seed, &d);
     if (bad == -1) rc = err_nomem(q->e, 0);
     if (!rc && !bad) {
-        g->kind = GATE_USERS;
         g->base = mean[0].value;
         g->new = mean[1].value;
-        g->worse = d.value;
-        g->lo = d.ci.lo;
-        g->hi = d.ci.hi;
-        g->p = d.p_two_sided;
-        g->n = d.users;
+        set_intervals(g, &d, drop, m->n);
     } else if (!rc) {
         g->verdict = GATE_UNDECIDED;
         snprintf(g->note, sizeof g->note, "no user has both classes in both results");
@@ -244,6 +178,10 @@ static int gate_gauc(const struct quality *q, const struct model *m) {
     } else {
         snprintf(g->note, sizeof g->note, "%s: judged by its users", what);
     }
+    size_t n = strlen(g->note);
+    if (!isnan(g->seeds_lo))
+        snprintf(g->note + n, sizeof g->note - n, "; over the seeds %+.5f to %+.5f", -g->seeds_hi,
+                 -g->seeds_lo);
     return 0;
 }
 

@@ -10,13 +10,14 @@
 static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
 static json_t *gate_json(const struct gate *g) {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s}",
-                     "variant", g->variant, "features", g->features, "point", g->point, "metric", g->metric,
-                     "kind", gate_kind_name(g->kind), "base", number(g->base), "new", number(g->new), "worse",
-                     number(g->worse), "worse_lo", number(g->lo), "worse_hi", number(g->hi), "margin",
-                     number(g->margin), "p", number(g->p), "p_holm", number(g->p_holm), "n", (json_int_t)g->n,
-                     "verdict", g->verdict == GATE_REGRESSED ? "regressed" : gate_verdict_name(g->verdict),
-                     "note", g->note);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s}",
+        "variant", g->variant, "features", g->features, "point", g->point, "metric", g->metric, "kind",
+        gate_kind_name(g->kind), "base", number(g->base), "new", number(g->new), "worse", number(g->worse),
+        "worse_lo", number(g->lo), "worse_hi", number(g->hi), "seeds_lo", number(g->seeds_lo), "seeds_hi",
+        number(g->seeds_hi), "margin", number(g->margin), "p", number(g->p), "p_holm", number(g->p_holm), "n",
+        (json_int_t)g->n, "verdict",
+        g->verdict == GATE_REGRESSED ? "regressed" : gate_verdict_name(g->verdict), "note", g->note);
 }
 
 int comparison_write_json(const struct comparison *c, const char *path, struct err *e) {

@@ -33,7 +33,7 @@ static double unit(unsigned *state) {
 
 enum { USERS = 120, ROWS = 20 };
 
-static void write_predictions(const char *dir, const struct folder *f, const char *features) {
+static void write_predictions(const char *dir, const struct folder *f, const char *features, int seed) {
     char name[128], *text = arena_alloc(&s.arena, USERS * ROWS * 64 + 64), *to = text;
     unsigned a = 7, b = 11;
     to += sprintf(to, "row,user,label,score\n");
@@ -44,7 +44,7 @@ static void write_predictions(const char *dir, const struct folder *f, const cha
         if (label && unit(&b) < f->drop) score -= .6;
         to += sprintf(to, "%d,%d,%d,%.9g\n", i, i / ROWS, label, score);
     }
-    snprintf(name, sizeof name, "%s/predictions/mlp.%s.1.csv", dir, features);
+    snprintf(name, sizeof name, "%s/predictions/mlp.%s.%d.csv", dir, features, seed);
     scratch_write(&s, name, text);
 }
 
@@ -80,7 +80,7 @@ static void write_folder(const char *name, struct folder f, const char *gauc) {
              f.flops);
     snprintf(path, sizeof path, "%s/compute.csv", name);
     scratch_write(&s, path, text);
-    write_predictions(name, &f, "all");
+    write_predictions(name, &f, "all", 1);
 }
 
 static struct ran compare(const char *more) {
@@ -288,6 +288,35 @@ Test(compare, other_rows_users_or_labels_are_refused) {
     }
 }
 
+/* More seeds of the model, whose scores are the same but for what `drop` spoils. */
+static void add_seeds(const char *name, const double *drop, int n) {
+    char path[128], line[200];
+    snprintf(path, sizeof path, "%s/effect.csv", name);
+    for (int i = 0; i < n; i++) {
+        char *text = scratch_read(&s, path), *more = arena_alloc(&s.arena, strlen(text) + sizeof line);
+        snprintf(line, sizeof line, "mlp,all,%d,test,.7,.7,.5,1,0,.5,.5,3,9,50,ok,\n", i + 2);
+        scratch_write(&s, path, strcat(strcpy(more, text), line));
+        write_predictions(name, &(struct folder){.drop = drop[i]}, "all", i + 2);
+    }
+}
+
+Test(compare, says_what_the_seeds_say_beside_the_users_who_judge) {
+    static const double none[] = {0, 0}, drop[] = {.3, .25};
+    char more[128], command[400];
+    write_folder("base", usual, ".7001");
+    write_folder("new", (struct folder){.program_hash = "p2", .drop = .9}, ".69");
+    add_seeds("base", none, 2);
+    add_seeds("new", drop, 2);
+    snprintf(more, sizeof more, "--json %s/c.json", s.dir);
+    struct ran r = compare(more);
+    cr_expect_eq(r.status, 1, "%s%s", r.out, r.err);
+    HAS(r.out, "judged by its users; over the seeds -");
+    snprintf(command, sizeof command,
+             "/usr/bin/python3 tests/bench/check_gate.py %s/base %s/new %s/c.json >%s/log 2>&1", s.dir, s.dir,
+             s.dir, s.dir);
+    cr_expect_eq(system(command), 0, "%s", scratch_read(&s, "log"));
+}
+
 /* A line more in effect.csv for the model of the folder, under the name of a subset that `select` made. */
 static void list_again(const char *name, const char *features, const char *gauc) {
     char path[128], line[200];
@@ -344,7 +373,7 @@ static void write_chosen(const char *selector, const char *fields, const char *p
                  scratch_read(&s, path), name, k ? 200 : 100);
         scratch_write(&s, path, text);
         snprintf(path, sizeof path, "%s/predictions", side[k]);
-        write_predictions(side[k], &f, name);
+        write_predictions(side[k], &f, name, 1);
     }
 }
 
@@ -371,7 +400,7 @@ Test(compare, subsets_that_another_program_chose_otherwise_are_judged_by_their_u
     cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
     HAS(r.out, "other fields were chosen: judged by its users");
     cr_expect_eq(times(r.out, "other fields were chosen\n"), 4, "parameters and three counts: %s", r.out);
-    write_predictions("new", &(struct folder){.drop = .5}, "se-2");
+    write_predictions("new", &(struct folder){.drop = .5}, "se-2", 1);
     r = compare("");
     cr_expect_eq(r.status, 1, "worse ones were chosen: %s", r.out);
     r = compare("--exact");
