@@ -168,15 +168,14 @@ static int gate_gauc(const struct quality *q, const struct model *m) {
     }
     TRY(bootstrap(q, m, g));
     const char *what = m->chosen == CHOSEN_ALIKE ? "not the same to the bit" : chosen_note(m->chosen);
-    if (!c->same_machine) {
-        snprintf(g->note, sizeof g->note, "another type of machine rounds otherwise: judged by its users");
-    } else if (c->same_program || c->exact) {
+    if (c->same_machine && (c->same_program || c->exact)) {
         g->verdict = GATE_REGRESSED;
         g->settled = true;
         snprintf(g->note, sizeof g->note, "%s, %s", what,
                  c->same_program ? "though program and type of machine are the same" : "as --exact demands");
-    } else {
-        snprintf(g->note, sizeof g->note, "%s: judged by its users", what);
+    } else if (g->kind == GATE_USERS) {
+        snprintf(g->note, sizeof g->note, "%s: judged by its users",
+                 c->same_machine ? what : "another type of machine rounds otherwise");
     }
     size_t n = strlen(g->note);
     if (!isnan(g->seeds_lo))

@@ -288,6 +288,20 @@ Test(compare, other_rows_users_or_labels_are_refused) {
     }
 }
 
+Test(compare, users_of_one_class_leave_gauc_undecided_and_that_is_said) {
+    static const char *const side[] = {"base", "new"};
+    write_folder("base", usual, ".7001");
+    write_folder("new", (struct folder){.program_hash = "p2"}, ".7002");
+    for (int i = 0; i < 2; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s/predictions/mlp.all.1.csv", side[i]);
+        scratch_write(&s, name, "row,user,label,score\n0,0,0,.5\n1,0,0,.6\n2,1,1,.7\n");
+    }
+    struct ran r = compare("");
+    cr_expect_eq(r.status, 3, "%s%s", r.out, r.err);
+    HAS(r.out, "no user has both classes");
+}
+
 /* More seeds of the model, whose scores are the same but for what `drop` spoils. */
 static void add_seeds(const char *name, const double *drop, int n) {
     char path[128], line[200];
