@@ -9,10 +9,12 @@
 
 int sweep_equal_key(const struct sweep *s, struct sweep_model *m, struct err *e) {
     json_t *j = sweep_model_json(s, m);
+    int failed = !j;
     json_object_del(j, "id");
     json_object_del(json_object_get(j, "distill"), "teacher");
-    if (j && m->teacher >= 0) json_object_set_new(j, "teacher", json_string(s->model[m->teacher].equal.hex));
-    int rc = j ? json_hash(j, &m->equal, e) : err_nomem(e, 0);
+    if (!failed && m->teacher >= 0)
+        failed = json_object_set_new(j, "teacher", json_string(s->model[m->teacher].equal.hex));
+    int rc = failed ? err_nomem(e, 0) : json_hash(j, &m->equal, e);
     json_decref(j);
     return rc;
 }
