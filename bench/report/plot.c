@@ -217,9 +217,12 @@ const char *plot_dash(int i) { return dashes[i % PLOT_DASHES].gnuplot; }
 void panel_dashes(const struct panel *p, double x0, double x1, double y, const char *colour, double width,
                   int i) {
     const double *part = dashes[i % PLOT_DASHES].part;
-    for (int k = 0; x0 < x1; x0 += part[k++ % dashes[i % PLOT_DASHES].n])
-        if (k % 2 == 0)
-            panel_line(p, x0, y, fmin(x0 + part[k % dashes[i % PLOT_DASHES].n], x1), y, colour, width);
+    int n = dashes[i % PLOT_DASHES].n, k = 0;
+    while (x0 < x1) {
+        panel_line(p, x0, y, fmin(x0 + part[k], x1), y, colour, width);
+        x0 += part[k] + part[k + 1];
+        k = (k + 2) % n;
+    }
 }
 
 const char *mark_gnuplot(enum plot_mark mark) {
@@ -303,10 +306,10 @@ int text_wrap(const char *text, double size, double max, char out[PLOT_TEXT_MAX]
 
 void panel_lines(const struct panel *p, double x, double y, struct pen pen, const char *lines) {
     char line[PLOT_TEXT_MAX];
-    for (;; y += PLOT_LINE_PX) {
+    for (int k = 0;; k++) {
         size_t n = strcspn(lines, "\n");
         snprintf(line, sizeof line, "%.*s", (int)n, lines);
-        panel_text(p, x, y, pen, line);
+        panel_text(p, x, y + k * PLOT_LINE_PX, pen, line);
         if (!lines[n]) return;
         lines += n + 1;
     }
