@@ -28,8 +28,11 @@ ROBUST_KILLS ?= 50
 robust: $(PROGRAM) ## kill -9 at 50 random moments of a sweep and resume; full disks and read-only folders; any threads, the same bits
 	@tests/robust/kill.py --prerank $(PROGRAM) --kills $(ROBUST_KILLS)
 	@tests/robust/kill.py tests/robust/everything.yaml --prerank $(PROGRAM) --kills 10 --set select.fscd.cost=equal
+	@tests/robust/kill.py tests/robust/measured.yaml --prerank $(PROGRAM) --kills 20
 	@tests/robust/disk.py --prerank $(PROGRAM)
+	@tests/robust/disk.py tests/robust/measured.yaml --prerank $(PROGRAM) --points 8
 	@tests/robust/same.py --prerank $(PROGRAM)
+	@tests/robust/same.py tests/robust/measured.yaml --prerank $(PROGRAM)
 
 # libFuzzer is clang's, so the whole library is compiled by it here (its own warnings are not ours)
 FUZZ_SECONDS ?= 600

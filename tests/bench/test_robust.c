@@ -15,6 +15,10 @@ static void assert_passes(const char *script, const char *arguments) {
 
 Test(robust, a_killed_run_resumes_to_the_same_bytes) { assert_passes("kill.py", "--kills 3 >&2"); }
 
+Test(robust, measuring_that_was_killed_resumes_to_the_same_counts) {
+    assert_passes("kill.py", "tests/robust/measured.yaml --kills 1 >&2");
+}
+
 Test(robust, a_full_disk_loses_nothing) { assert_passes("disk.py", "--points 3 >&2"); }
 
 Test(robust, threads_runs_and_resuming_change_no_bit) { assert_passes("same.py", ">&2"); }

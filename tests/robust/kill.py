@@ -6,7 +6,8 @@
 Each trial begins with an empty folder and prepares its own data. It is killed once, twice or three times (also while it
 resumes), at moments spread evenly over the time that the undisturbed run took, or, one first kill in five, that it took to
 prepare the data. After each kill every file that is there must be whole. After the last one, `--resume` must end well and leave the same files as the undisturbed run, byte for byte but for
-the columns and keys that hold times (TIMES). What it checks is written to stdout, one line a trial; exit code 1: a difference.
+what holds times: columns and keys (TIMED), and where response times were measured, what is chosen and drawn by them (BY_TIMES,
+TIMED_PLOTS). What it checks is written to stdout, one line a trial; exit code 1: a difference.
 """
 import argparse
 import csv
@@ -22,50 +23,86 @@ import sys
 import tempfile
 import time
 
-# what holds times, by file: columns of tables, keys of JSON
-TIMES = {
-    "effect.csv": {"train_seconds", "examples_per_second"},
-    "curves.csv": {"seconds"},
-    "tradeoff.csv": set(),
-    "fields.csv": {"request_us", "request_lo_us", "request_hi_us", "ns_per_candidate"},
-    "importance.csv": {"request_us", "ns_per_candidate", "seconds"},
+# columns and keys that hold times or rates, and what follows from them where response times were measured
+TIMED = re.compile(r"(.*_)?(us|ns|seconds|qps)|qps_seeds_.*|(items|examples)_per_second|ns_per_candidate|time|times|cost|started|finished")
+BY_TIMES = {
+    "compute.csv": {"verdict"},
+    "ladder.csv": {"speedup", "gauc", "gauc_delta", "score_max_diff"},  # pair fields become tables by time
+    "retrieval.csv": {"verdict"},
+    "selection.csv": {"area_rt"},
+    "tradeoff.csv": {"pareto", "chosen"},
 }
-TIMED_FILES = re.compile(r"manifest\.json|report\.html|importance/.*\.cost\.json")  # must be there; hold times, or show them
-TIMED_KEYS = {"cost", "time", "times", "seconds", "started", "finished", "train_seconds", "examples_per_second"}
+# must be there, and hold times or show them
+TIMED_FILES = re.compile(r"importance/.*\.(cost|ranked-by)\.json")
+TIMED_PLOTS = re.compile(r"plots/(tradeoff|latency|ladder|cascade|selection-rt|retrieval).*")
 
 
-def without_columns(text, drop):
+def measured(root):
+    return (root / "compute.csv").exists() and (root / "compute.csv").read_text().count("\n") > 1
+
+
+def without_columns(text, drop=()):
     rows = list(csv.reader(io.StringIO(text)))
-    keep = [i for i, name in enumerate(rows[0]) if name not in drop]
+    keep = [i for i, name in enumerate(rows[0]) if not TIMED.fullmatch(name) and name not in drop]
     return [[row[i] for i in keep] for row in rows if row]
 
 
-def without_times(value, columns):
+def without_times(value, headers):
     """JSON without times; a text of several lines of cells, as in runs/<id>.json, without the last table's time columns."""
     if isinstance(value, dict):
         out = {}
         for key, inner in value.items():
-            if key in TIMED_KEYS:
+            if TIMED.fullmatch(key):
                 continue
-            if isinstance(inner, str) and key in ("effect", "curves") and key + ".csv" in columns:
-                header = columns[key + ".csv"]
-                inner = without_columns(header + "\n" + inner, TIMES[key + ".csv"])
-            out[key] = without_times(inner, columns)
+            if isinstance(inner, str) and key in ("effect", "curves") and key + ".csv" in headers:
+                inner = without_columns(headers[key + ".csv"] + "\n" + inner)
+            out[key] = without_times(inner, headers)
         return out
     if isinstance(value, list):
-        return [without_times(v, columns) for v in value]
+        return [without_times(v, headers) for v in value]
     return value
+
+
+def manifest(j):
+    """Without when, on what threads and in what folder (which config_hash holds, too), and what was measured of the machine."""
+    for key in ("started", "seconds", "threads", "harness", "config_hash"):
+        j.pop(key, None)
+    del j["data"]["dir"], j["config"]["data_dir"]
+    j["machine"].pop("calibration", None)
+    j["field_costs"] = sorted(j.get("field_costs", {}))
+    return j
+
+
+def choices(j):
+    """Of points that are as good the fastest is chosen."""
+    return j["budget"], [[c[key] for key in ("candidates", "points", "fit", "incomplete")] for c in j["choices"]]
+
+
+def page(text, timed):
+    """The report without pictures and figures; where it shows response times, which also order its rows, its headings and tables alone."""
+    text = re.sub(r"<(svg|script|style).*?</\1>|data:[^\"')]+", "", text, flags=re.DOTALL)
+    tables = [t.count("<tr") for t in re.findall(r"<table.*?</table>", text, flags=re.DOTALL)]
+    if timed:
+        return re.findall(r"<h[1-6].*?</h[1-6]>", text, flags=re.DOTALL), re.findall(r"<th scope=\"?col.*?</th>", text), tables
+    return re.sub(r"/\S*/data|<dd>(measured|kept)\b|\b[0-9a-f]{12,}\b|\d[\d.,:TZ]*(\s?[kMGmµ]?s?\b)", "#", text)
 
 
 def canonical(root, name):
     """What of a file must be equal."""
     raw = (root / name).read_bytes()
-    if TIMED_FILES.fullmatch(name):
+    timed = measured(root)
+    if TIMED_FILES.fullmatch(name) or timed and TIMED_PLOTS.fullmatch(name):
         return b""
-    if name in TIMES:
-        return without_columns(raw.decode(), TIMES[name])
+    if name == "report.html":
+        return page(raw.decode(), timed)
+    if name == "manifest.json":
+        return manifest(json.loads(raw))
+    if name == "chosen.json" and timed:
+        return choices(json.loads(raw))
+    if name.endswith(".csv") and not name.startswith("predictions/"):
+        return without_columns(raw.decode(), BY_TIMES.get(name, ()) if timed else ())
     if name.endswith(".json"):
-        headers = {t: (root / t).read_text().split("\n", 1)[0] for t in TIMES if (root / t).exists()}
+        headers = {t: (root / t).read_text().split("\n", 1)[0] for t in ("effect.csv", "curves.csv") if (root / t).exists()}
         return without_times(json.loads(raw), headers)
     return raw
 
@@ -99,6 +136,30 @@ def compare(whole, out):
         if canonical(whole, name) != canonical(out, name):
             return f"{name} differs"
     return None
+
+
+def assert_notices(whole, work):
+    """A comparison that could not fail would prove nothing: a changed digit or word in each of these must be seen."""
+    planted = [
+        ("manifest.json", r'("data_hash": ")(.)'),
+        ("manifest.json", r'("tuned": \{\s*"\w+": \{\s*"\w+": ")(.)'),
+        ("report.html", r"(<h2>)(.)"),
+        ("effect.csv", r"(\n[^\n]*,valid,0\.\d)(\d)"),
+        ("compute.csv", r"(\n(?:[^,\n]*,){15})(\d)"),  # flops_per_candidate
+        ("cascade.csv", r"(\n(?:[^,\n]*,){8}0\.\d)(\d)"),  # ndcg10
+        ("retrieval.csv", r"(\n(?:[^,\n]*,){12}0?\.?)(\d)"),  # recall
+    ]
+    for name, pattern in planted:
+        text = (whole / name).read_text() if (whole / name).exists() else ""
+        match = re.search(pattern, text)
+        if not match:  # this config has none
+            continue
+        other = work / "planted"
+        shutil.copytree(whole, other)
+        at = match.start(2)
+        (other / name).write_text(text[:at] + ("1" if text[at] != "1" else "2") + text[at + 1 :])
+        assert compare(whole, other) == f"{name} differs", f"a change of {name} is not noticed"
+        shutil.rmtree(other)
 
 
 class Trial:
@@ -167,6 +228,7 @@ def main():
     if difference:
         print(f"two undisturbed runs: {difference}; see {work}")
         return 1
+    assert_notices(whole.out, work)
     print(f"undisturbed: {duration:.2f} s, data after {prepared:.2f} s, {len(files(whole.out))} files", flush=True)
     kills = trials = bad = 0
     while kills < args.kills:

@@ -3,7 +3,7 @@
 
     tests/robust/same.py [CONFIG] [--prerank build/prerank] [--set KEY=VALUE]...
 
-Every file of the results must be the same, byte for byte but for times (TIMES of kill.py): effect.csv, the training curves,
+Every file of the results must be the same, byte for byte but for times (canonical() of kill.py): effect.csv, the training curves,
 each model's weights and predictions, the importance of fields and the subsets chosen by it. The runs share the folder of
 the prepared data, and with it the measured costs that `fscd` ranks by. Exit code 1: a difference.
 """
@@ -27,8 +27,8 @@ def run(trial, threads, resume=False):
 
 def forget_half(out):
     """As if it had been stopped: every second result of a training is gone, and the tables with them."""
-    for folder in ("runs", "teachers", "importance"):
-        for i, path in enumerate(sorted((out / folder).glob("*.json"))):
+    for folder in [out / "runs", out / "teachers", out / "importance", *out.glob("tuning/*/runs")]:
+        for i, path in enumerate(sorted(folder.glob("*.json"))):
             if i % 2:
                 path.unlink()
     for table in out.glob("*.csv"):
