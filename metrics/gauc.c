@@ -2,6 +2,15 @@
 #include "metrics/rows.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+const char *const gauc_weight_names[] = {"exposures", "positives", "users", NULL};
+
+enum gauc_weight gauc_weight_named(const char *name) {
+    for (int w = GAUC_BY_POSITIVES; name && w <= GAUC_BY_USER; w++)
+        if (!strcmp(name, gauc_weight_names[w])) return (enum gauc_weight)w;
+    return GAUC_BY_EXPOSURES;
+}
 
 static double weight_of(enum gauc_weight w, size_t exposures, size_t positives) {
     switch (w) {

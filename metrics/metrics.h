@@ -24,6 +24,8 @@ int metric_auc(const float *score, const uint8_t *label, size_t n, double *out);
 /* GAUC = sum_g w_g AUC_g / sum_g w_g over the users g that have both classes (Zhou et al. 2018, Deep Interest
  * Network, eq. 3 weights by impressions). On an error nothing is left to release. */
 enum gauc_weight { GAUC_BY_EXPOSURES, GAUC_BY_POSITIVES, GAUC_BY_USER };
+extern const char *const gauc_weight_names[];         /* exposures, positives, users; then NULL */
+enum gauc_weight gauc_weight_named(const char *name); /* NULL or none of them: exposures */
 struct gauc_user { /* one per user with both classes, in order of user id */
     uint32_t user;
     double auc, weight;

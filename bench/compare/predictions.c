@@ -75,8 +75,9 @@ static int same_rows(const struct table *a, const struct table *b, struct err *e
     return 0;
 }
 
-static int gauc_of(const struct scores *p, const struct table *t, struct gauc *out, struct err *e) {
-    int bad = gauc_compute(p->score, p->label, p->user, p->n, GAUC_BY_EXPOSURES, out);
+static int gauc_of(const struct scores *p, const struct table *t, enum gauc_weight by, struct gauc *out,
+                   struct err *e) {
+    int bad = gauc_compute(p->score, p->label, p->user, p->n, by, out);
     if (bad == -1) return err_nomem(e, p->n);
     return bad ? err_set(e, ERR_INPUT, "%s: holds a score that is no number", t->path) : 0;
 }
@@ -85,11 +86,13 @@ int predictions_gauc(const struct predictions *p, struct gauc out[2], struct err
     const struct side *side[] = {p->base, p->new};
     struct table t[] = {{.arena = ARENA_INIT}, {.arena = ARENA_INIT}};
     struct scores scores[2];
+    enum gauc_weight by =
+        gauc_weight_named(side_text(p->base, "config.gauc_weight")); /* the new one's, too */
     int rc = 0;
     out[0] = out[1] = (struct gauc){.user = NULL};
     for (int k = 0; k < 2 && !rc; k++) rc = read_scores(p, side[k], &t[k], &scores[k], e);
     if (!rc) rc = same_rows(&t[0], &t[1], e);
-    for (int k = 0; k < 2 && !rc; k++) rc = gauc_of(&scores[k], &t[k], &out[k], e);
+    for (int k = 0; k < 2 && !rc; k++) rc = gauc_of(&scores[k], &t[k], by, &out[k], e);
     for (int k = 0; k < 2; k++) {
         table_release(&t[k]);
         if (rc) gauc_release(&out[k]);

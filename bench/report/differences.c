@@ -41,7 +41,8 @@ static int load_run(const struct study *s, const char *file, struct gauc *out, s
             id[i] = user[i] >= 0 && user[i] <= UINT32_MAX ? (uint32_t)user[i] : 0;
             positive[i] = label[i] > 0;
         }
-        rc = gauc_compute(f, positive, id, n, GAUC_BY_EXPOSURES, out);
+        const char *weight = json_string_value(study_manifest(s, "config.gauc_weight"));
+        rc = gauc_compute(f, positive, id, n, gauc_weight_named(weight), out);
         if (rc == -1) rc = err_nomem(e, bytes);
         if (rc == -2) rc = err_set(e, ERR_INPUT, "%s: a score is not a number", t.path);
     }

@@ -1,7 +1,7 @@
 /* differences.h: how each model differs from the first one, or from each of some, paired by user: differences.csv.
  *
- * From predictions/: a user's AUC under a model is the mean over the seeds, and what is compared is GAUC (weighted by exposures)
- * of these. Two intervals say how far to trust a difference: over users (a bootstrap, the same resample for both models), as if
+ * From predictions/: a user's AUC under a model is the mean over the seeds, and what is compared is GAUC (by the experiment's
+ * `gauc_weight`) of these. Two intervals say how far to trust a difference: over users (a bootstrap, the same resample for both models), as if
  * other users had come, and over seeds (Student's t of the differences of the runs with the same seed), as if training had been
  * repeated. A model is called better or worse when its p over users, corrected for the number of models that are compared with
  * the same one (Holm 1979), is below 5 % and the interval over seeds leaves 0 out.

@@ -12,12 +12,12 @@ static int failed(int rc, struct err *e) {
     return err_nomem(e, 0);
 }
 
-static int classes(const float *score, const uint8_t *label, const uint32_t *user, size_t n, bool bootstrap,
-                   struct quality *out, struct err *e) {
+static int classes(const float *score, const uint8_t *label, const uint32_t *user, size_t n,
+                   enum gauc_weight by, bool bootstrap, struct quality *out, struct err *e) {
     int rc = metric_auc(score, label, n, &out->auc);
     if (rc) return failed(rc, e);
     struct gauc g;
-    rc = gauc_compute(score, label, user, n, GAUC_BY_EXPOSURES, &g);
+    rc = gauc_compute(score, label, user, n, by, &g);
     if (rc) return failed(rc, e);
     out->gauc = g.value;
     out->gauc_kept = g.kept;
@@ -34,13 +34,13 @@ static void fill_probabilities(const float *score, size_t n, float *p) {
     for (size_t i = 0; i < n; i++) p[i] = 1 / (1 + expf(-score[i]));
 }
 
-static int compute(const float *score, const uint8_t *label, const uint32_t *user, size_t n, bool full,
-                   struct quality *out, struct err *e) {
+static int compute(const float *score, const uint8_t *label, const uint32_t *user, size_t n,
+                   enum gauc_weight by, bool full, struct quality *out, struct err *e) {
     const double none = (double)NAN;
     *out = (struct quality){.rows = n, .pcoc = none, .ece = none, .ndcg10 = none, .hr10 = none};
     float *p = mem_alloc((n + 1) * sizeof *p);
     if (!p) return err_nomem(e, n * sizeof *p);
-    int rc = classes(score, label, user, n, full, out, e);
+    int rc = classes(score, label, user, n, by, full, out, e);
     if (!rc) {
         fill_probabilities(score, n, p);
         out->logloss = metric_logloss(p, label, n);
@@ -58,12 +58,12 @@ static int compute(const float *score, const uint8_t *label, const uint32_t *use
     return rc ? (e ? e->code : ERR_INPUT) : 0;
 }
 
-int evaluate(const float *score, const uint8_t *label, const uint32_t *user, size_t n, struct quality *out,
-             struct err *e) {
-    return compute(score, label, user, n, true, out, e);
+int evaluate(const float *score, const uint8_t *label, const uint32_t *user, size_t n, enum gauc_weight by,
+             struct quality *out, struct err *e) {
+    return compute(score, label, user, n, by, true, out, e);
 }
 
 int evaluate_quick(const float *score, const uint8_t *label, const uint32_t *user, size_t n,
-                   struct quality *out, struct err *e) {
-    return compute(score, label, user, n, false, out, e);
+                   enum gauc_weight by, struct quality *out, struct err *e) {
+    return compute(score, label, user, n, by, false, out, e);
 }

@@ -478,6 +478,7 @@ int experiment_load(const char *path, const char *const *settings, size_t n_sett
     } else {
         read_settings(&r, settings, n_settings);
         read_top(&r);
+        out->train.gauc_weight = (enum gauc_weight)out->o.gauc_weight;
         read_train(&r, &out->train, conf_get(out->root, "train"), "train");
         read_data(&r);
         read_variants(&r);

@@ -31,6 +31,7 @@
 #include "bench/run/features.h"
 #include "bench/select/select.h"
 #include "data/schema.h"
+#include "metrics/metrics.h"
 #include "nn/fused/fused.h"
 #include "nn/loss.h"
 #include "nn/optim.h"
@@ -44,6 +45,7 @@ enum { MONITOR_GAUC, MONITOR_AUC, MONITOR_LOGLOSS, MONITOR_NONE };
 struct train_options {
     int64_t batch, slice, epochs, patience, eval_every, rows;
     int monitor;
+    enum gauc_weight gauc_weight; /* the experiment's, no option of its own: one table is of one metric */
     struct optim_options optim;
     struct schedule_options schedule;
 };
@@ -80,6 +82,7 @@ extern const struct opt measure_opts[];
 struct experiment_options { /* the scalars of the top level */
     char name[OPT_TEXT_MAX], data_dir[OPT_TEXT_MAX];
     struct opt_ints seeds;
+    int gauc_weight;               /* enum gauc_weight */
     struct opt_names compare_with; /* ids of variants; none: the first */
 };
 extern const struct opt experiment_opts[];

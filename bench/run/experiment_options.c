@@ -137,6 +137,8 @@ const struct opt experiment_opts[] = {
              "the prepared dataset; default: results/data/<name of the schema>"),
     OPT_INTS(struct experiment_options, seeds, "1", 0, 9e15,
              "each variant is trained once a seed on each feature subset"),
+    OPT_ENUM(struct experiment_options, gauc_weight, "exposures", gauc_weight_names,
+             "what GAUC, wherever it is said, weighs a user by: exposures, clicked rows, or all users alike"),
     OPT_NAMES(
         struct experiment_options, compare_with, "",
         "ids of variants that all models are compared with, a table of differences each; default: the first"),
@@ -152,6 +154,7 @@ const struct experiment_key experiment_keys[] = {
     {"features", "map of feature subsets: name -> \"*\", or a list of user, item, pair, fields, \"glob*\" "
                  "and -exclusions"},
     {"seeds", "list of whole numbers: each variant is trained once a seed on each feature subset"},
+    {"gauc_weight", "exposures, positives or users: what GAUC weighs a user by; default: exposures"},
     {"compare_with",
      "list of ids: the variants that all models are compared with; default: the first of `variants`"},
     {"train", "map: how models are trained"},
@@ -211,6 +214,8 @@ json_t *experiment_train_json(const struct experiment *x) {
     j = with(j, "features", subsets_json(x));
     json_t *seeds = json_object_get(top, "seeds");
     j = with(j, "seeds", json_incref(seeds));
+    if (x->o.gauc_weight != GAUC_BY_EXPOSURES)
+        j = with(j, "gauc_weight", json_incref(json_object_get(top, "gauc_weight")));
     if (x->tune) j = with(j, "tune", conf_json(x->tune));
     json_decref(top);
     return j;

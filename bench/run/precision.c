@@ -91,10 +91,11 @@ static int delta_interval(struct lowered *l, enum split split, const float *scor
     const struct dataset *ds = l->s->ds;
     uint64_t begin = ds->split[split].begin;
     size_t n = (size_t)(ds->split[split].end - begin);
+    enum gauc_weight by = (enum gauc_weight)l->s->x->o.gauc_weight;
     struct gauc a = {0}, b = {0};
     struct gauc_difference d = {.ci = {(double)NAN, (double)NAN}};
-    int rc = gauc_compute(score, ds->label + begin, ds->user + begin, n, GAUC_BY_EXPOSURES, &a);
-    if (!rc) rc = gauc_compute(exact, ds->label + begin, ds->user + begin, n, GAUC_BY_EXPOSURES, &b);
+    int rc = gauc_compute(score, ds->label + begin, ds->user + begin, n, by, &a);
+    if (!rc) rc = gauc_compute(exact, ds->label + begin, ds->user + begin, n, by, &b);
     if (!rc) rc = gauc_paired_bootstrap(&a, &b, RESAMPLES, 0.95, bootstrap_seed, &d);
     gauc_release(&a);
     gauc_release(&b);
@@ -163,7 +164,7 @@ static int quality_in(struct lowered *l, const struct graph *g, const struct swe
     scorer_free(real);
     TRY(rc);
     return evaluate_quick(score, ds->label + begin, ds->user + begin, (size_t)(ds->split[split].end - begin),
-                          q, l->e);
+                          (enum gauc_weight)l->s->x->o.gauc_weight, q, l->e);
 }
 
 /* predictions/int8/<run>.csv: differences of models as they are served come from these. */
@@ -249,7 +250,9 @@ int precision_gauc(const struct sweep *s, const struct measure_options *m, const
     float *score = mem_alloc((n + 1) * sizeof *score);
     int rc = score ? 0 : err_nomem(e, n * sizeof *score);
     if (!rc && n) rc = score_rows(&l, g, &like, SPLIT_TEST, score);
-    if (!rc && n) rc = evaluate_quick(score, s->ds->label + begin, s->ds->user + begin, n, &q, e);
+    if (!rc && n)
+        rc = evaluate_quick(score, s->ds->label + begin, s->ds->user + begin, n,
+                            (enum gauc_weight)s->x->o.gauc_weight, &q, e);
     mem_free(score);
     *gauc = q.gauc;
     return rc;

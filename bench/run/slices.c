@@ -91,7 +91,7 @@ static int read_run(struct slices *x, const struct sweep_run *r, float *score) {
 
 static int gauc_of(struct slices *x, const float *score, const uint8_t *label, const uint32_t *user, size_t n,
                    struct gauc *out) {
-    int bad = gauc_compute(score, label, user, n, GAUC_BY_EXPOSURES, out);
+    int bad = gauc_compute(score, label, user, n, (enum gauc_weight)x->s->x->o.gauc_weight, out);
     if (bad == -2) return err_set(x->e, ERR_INPUT, "a score of predictions/ is no number");
     return bad ? err_nomem(x->e, n) : 0;
 }

@@ -62,7 +62,8 @@ static int measure_split(struct trainer *r, enum split s, bool full, float *scor
     uint64_t begin = ds->split[s].begin;
     size_t n = (size_t)split_rows(ds, s);
     TRY(score_split(r, s, score));
-    int rc = (full ? evaluate : evaluate_quick)(score, ds->label + begin, ds->user + begin, n, out, r->e);
+    int rc = (full ? evaluate : evaluate_quick)(score, ds->label + begin, ds->user + begin, n,
+                                                r->t->train->gauc_weight, out, r->e);
     return rc == ERR_DIVERGED ? err_prefix(r->e, "%s split", split_name(s)) : rc;
 }
 

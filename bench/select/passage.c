@@ -74,10 +74,11 @@ int passage_means(struct passage *p, int node, double *mean, struct err *e) {
     return 0;
 }
 
-int passage_quality(const struct passage *p, const float *score, double *out, struct err *e) {
+int passage_quality(const struct passage *p, const float *score, enum gauc_weight by, double *out,
+                    struct err *e) {
     struct quality q;
     uint64_t begin = p->ds->split[SPLIT_VALID].begin;
-    TRY(evaluate_quick(score, p->ds->label + begin, p->ds->user + begin, p->n, &q, e));
+    TRY(evaluate_quick(score, p->ds->label + begin, p->ds->user + begin, p->n, by, &q, e));
     *out = isnan(q.gauc) ? q.auc : q.gauc;
     if (!isnan(*out)) return 0;
     return err_set(e, ERR_INPUT, "%s: the validation rows are all of one class, so no field can be judged",

@@ -30,6 +30,7 @@ void passage_close(struct passage *p);
 int passage_score(struct passage *p, const struct shuffle *order, int column, float *score, struct err *e);
 int passage_means(struct passage *p, int node, double *mean, struct err *e);
 /* GAUC of the scores, or AUC where GAUC does not exist; ERR_INPUT where neither does. */
-int passage_quality(const struct passage *p, const float *score, double *out, struct err *e);
+int passage_quality(const struct passage *p, const float *score, enum gauc_weight by, double *out,
+                    struct err *e);
 
 #endif

@@ -31,7 +31,7 @@ static int drop(struct passage *p, const struct rank_task *t, int field, double 
         snprintf(text, sizeof text, "permutation %s %" PRId64, name, k);
         struct shuffle order = shuffle_init(p->n, rng_hash(t->seed ^ rng_stream(text)));
         TRY(passage_score(p, &order, column, score, e));
-        TRY(passage_quality(p, score, &q, e));
+        TRY(passage_quality(p, score, t->variant->train.gauc_weight, &q, e));
         sum += base - q;
     }
     *out = sum / (double)o->shuffles;
@@ -46,7 +46,7 @@ static int rank_graph(const struct rank_task *t, const struct graph *g, double *
     TRY(passage_open(t->ds, g, (size_t)train->batch, (size_t)train->slice, t->pool, &p, e));
     float *score = mem_alloc(p.n * sizeof *score);
     int rc = score ? passage_score(&p, NULL, -1, score, e) : err_nomem(e, p.n * sizeof *score);
-    if (!rc) rc = passage_quality(&p, score, &base, e);
+    if (!rc) rc = passage_quality(&p, score, train->gauc_weight, &base, e);
     for (int i = 0; i < t->features->n && !rc; i++) rc = drop(&p, t, i, base, score, &importance[i], e);
     mem_free(score);
     passage_close(&p);

@@ -12,14 +12,16 @@ import numpy as np
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
 
+from check_predictions import gauc_weight
 
-def gauc(user, label, score):
+
+def gauc(user, label, score, weight_of):
     num = den = 0.0
     for u in np.unique(user):
         y, s = label[user == u], score[user == u]
         if 0 < y.sum() < len(y):
-            num += len(y) * roc_auc_score(y, s)
-            den += len(y)
+            num += weight_of(y) * roc_auc_score(y, s)
+            den += weight_of(y)
     return (num / den if den else np.nan), den
 
 
@@ -51,7 +53,7 @@ def main(results, dataset):
         values = []
         for path in runs:
             user, label, score = np.loadtxt(path, delimiter=",", skiprows=1, usecols=(1, 2, 3), unpack=True)
-            values.append(gauc(user[keep], label[keep], score[keep].astype(np.float32))[0])
+            values.append(gauc(user[keep], label[keep], score[keep].astype(np.float32), gauc_weight(results))[0])
         name = "{variant} {features} {by} {slice}".format(**r)
         differs(name + " gauc", r["gauc"], np.mean(values))
         differs(name + " rows", r["rows"], keep.sum())

@@ -13,6 +13,44 @@ static void setup(void) { scratch_make(&s); }
 static void teardown(void) { scratch_remove(&s); }
 TestSuite(files, .init = setup, .fini = teardown);
 
+static int python(const char *format) {
+    char command[1024];
+    snprintf(command, sizeof command, format, s.dir, s.dir);
+    return system(command);
+}
+
+/* Each of two seeds, as trained and as served, in slices and as a difference. */
+Test(files, gauc_weighs_users_by_what_it_is_told) {
+    static const char *const weights[] = {"exposures", "positives", "users"};
+    double value[3];
+    for (int w = 0; w < 3; w++) {
+        char plan[300];
+        snprintf(plan, sizeof plan,
+                 "variants: [dssm: {dim: 4, hidden: [8]}, mlp: {dim: 4, hidden: [8]}]\ntrain: {epochs: 2}\n"
+                 "gauc_weight: %s\nmeasure: {candidates: [], precision: [fp32, bf16]}\n",
+                 weights[w]);
+        scratch_write(&s, "small.yaml", small_experiment(&s, 3000, plan));
+        struct ran r = prerank(&s, "run %s/small.yaml --out %s/out%d --quiet", s.dir, s.dir, w);
+        cr_assert_eq(r.status, 0, "%s", r.err);
+        char name[64], check[160];
+        snprintf(check, sizeof check, "/usr/bin/python3 tests/bench/check_predictions.py %%s/out%d", w);
+        cr_expect_eq(python(check), 0, "%s", weights[w]);
+        snprintf(check, sizeof check, "/usr/bin/python3 tests/bench/check_slices.py %%s/out%d %%s/data", w);
+        cr_expect_eq(python(check), 0, "%s", weights[w]);
+        snprintf(name, sizeof name, "out%d/effect.csv", w);
+        double dssm = atof(cell(&s, scratch_read(&s, name), "variant=dssm,split=test", "gauc")),
+               mlp = atof(cell(&s, scratch_read(&s, name), "variant=mlp,split=test", "gauc"));
+        snprintf(name, sizeof name, "out%d/differences.csv", w);
+        cr_expect_float_eq(atof(cell(&s, scratch_read(&s, name), "variant=mlp", "difference")), mlp - dssm,
+                           1e-7, "%s", weights[w]);
+        value[w] = dssm;
+        r = prerank(&s, "compare %s/out0 %s/out%d", s.dir, s.dir, w);
+        cr_expect(w ? r.status == 2 && strstr(r.err, "gauc_weight") : r.status == 0, "%s: exit %d, %s",
+                  weights[w], r.status, r.err);
+    }
+    cr_expect(value[0] != value[1] && value[1] != value[2] && value[0] != value[2]);
+}
+
 static void run_small(void) {
     scratch_write(&s, "small.yaml",
                   small_experiment(
@@ -21,12 +59,6 @@ static void run_small(void) {
                       "train: {epochs: 2}\nmeasure: {candidates: [30], requests: 400, min_seconds: 0}\n"));
     struct ran r = prerank(&s, "run %s/small.yaml --out %s/out --quiet", s.dir, s.dir);
     cr_assert_eq(r.status, 0, "%s", r.err);
-}
-
-static int python(const char *format) {
-    char command[1024];
-    snprintf(command, sizeof command, format, s.dir, s.dir);
-    return system(command);
 }
 
 Test(files, slices_and_calibration_equal_numpy_and_scikit_learn) {
