@@ -152,6 +152,10 @@ static bool marks_suffice(const struct curve *c) { return c->s->effect.subsets <
 
 static unsigned named_by(const struct curve *c) { return marks_suffice(c) ? ~(unsigned)STUDY_FEATURES : ~0u; }
 
+static const double BOLD = 1.07; /* width of bold letters over what text_width() says */
+
+static bool is_bold(const struct tradeoff_point *q) { return q->pareto == 1; }
+
 /* Width of the longest line of a wrapped text. */
 static double widest(const char *lines, double size) {
     char line[PLOT_TEXT_MAX];
@@ -176,7 +180,7 @@ static void draw_names(const struct curve *c, const struct panel *p, size_t n, s
         int lines = text_wrap(name, size, most, text);
         label[i] = (struct label){.px = panel_px(p, q->p50_us),
                                   .py = panel_py(p, q->gauc.mean),
-                                  .w = i < n ? widest(text, size) + 2 : 1,
+                                  .w = i < n ? widest(text, size) * (is_bold(q) ? BOLD : 1) + 2 : 1,
                                   .h = i < n ? PLOT_LINE_PX * lines : 1,
                                   .weight = -(double)i,
                                   .radius = q->chosen == 1 ? 10.5 : 6,
@@ -193,9 +197,11 @@ static void draw_names(const struct curve *c, const struct panel *p, size_t n, s
         /* anchored on the side of the point, so that a narrower font stays near it */
         int align = l->at.x0 >= l->px ? -1 : l->at.x1 <= l->px ? 1 : 0;
         double at = align < 0 ? l->at.x0 : align > 0 ? l->at.x1 : (l->at.x0 + l->at.x1) / 2;
-        bool front = c->point[i]->pareto == 1;
         panel_lines(p, at, (l->at.y0 + l->at.y1 - PLOT_LINE_PX * (lines - 1)) / 2,
-                    (struct pen){.colour = front ? "ink" : "muted", .align = align, .bold = front}, text);
+                    (struct pen){.colour = is_bold(c->point[i]) ? "ink" : "muted",
+                                 .align = align,
+                                 .bold = is_bold(c->point[i])},
+                    text);
     }
 }
 
