@@ -142,7 +142,7 @@ Test(sweep, two_ids_with_equal_options_are_trained_once) {
     assert_runs(prerank(&s, "run %s/x.yaml --out %s/out --no-report", s.dir, s.dir));
     const char *effect = scratch_read(&s, "out/effect.csv");
     for (int seed = 1; seed <= 2; seed++) {
-        char dat[40], twin[40], other[40], command[400];
+        char dat[48], twin[48], other[48], command[400];
         snprintf(dat, sizeof dat, "variant=dat,seed=%d,split=test", seed);
         snprintf(twin, sizeof twin, "variant=twin,seed=%d,split=test", seed);
         snprintf(other, sizeof other, "variant=other,seed=%d,split=test", seed);
