@@ -23,6 +23,7 @@ TestSuite(experiment, .init = setup, .fini = teardown);
 
 static int load(const char *rest, const char *const *set, size_t n) {
     char path[100];
+    if (loaded) experiment_release(&x);
     scratch_write(&s, "mine.yaml", small_experiment(&s, 2000, rest));
     snprintf(path, sizeof path, "%s/mine.yaml", s.dir);
     int rc = experiment_load(path, set, n, &x, &p);
