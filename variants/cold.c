@@ -39,8 +39,8 @@ static const char *training_only(const void *options) {
     const struct cold_options *o = options;
     return o->importance
                ? "`importance: se` is a gate over all fields, which ties the sides together and is for "
-                 "ranking "
-                 "the fields: `select: {rank_by: [se]}` does so and trains the best of them without it"
+                 "ranking the fields: `select: {rank_by: [se]}` does so and trains the best of them without "
+                 "it"
                : NULL;
 }
 

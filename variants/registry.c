@@ -32,11 +32,9 @@ int variant_build_for(const struct variant *v, const void *options, const struct
 }
 
 const char *variant_idle(const struct variant *v, const void *options, const char *name) {
-    const struct {
-        struct model_options model;
-        struct mlp_options mlp;
-    } *o = options;
-    if (!strcmp(name, "batch_norm_uniform") && !o->mlp.batch_norm) return "without `batch_norm: true`";
+    const struct opt *norm = opt_find(v->opts, "batch_norm");
+    if (norm && !strcmp(name, "batch_norm_uniform") && !*(const bool *)((const char *)options + norm->offset))
+        return "without `batch_norm: true`";
     return v->idle ? v->idle(options, name) : NULL;
 }
 

@@ -66,7 +66,7 @@ struct model_options { /* first member, called `model`, of every variant's optio
         "embedding_std", OPT_T_DOUBLE, offsetof(T, model.embedding_std), "0.01", 0, 10, NULL,                \
             "embeddings start as N(0, std)"                                                                  \
     }
-struct mlp_options { /* second member of every variant's options */
+struct mlp_options {
     struct opt_ints hidden;
     double dropout;
     bool batch_norm;

@@ -9,8 +9,8 @@
  * One choice for each number of candidates that the budget covers; a budget that covers none of those that were timed, or
  * of a folder where nothing was, is one that nothing fits. Every choice is made on validation rows; what is said
  * of test rows is a report of it. Differences are GAUC on the test rows, paired by user (differences.h); a model cannot be
- * told from the pick when the interval over users or the one over seeds holds 0. A model in another precision has other
-scores and is another model; in another store, or under the name of another subset of the same fields, it is the same.
+ * told from the pick when the interval over users or the one over seeds holds 0. A model in another precision has other scores
+ * and is another model; in another store, or under the name of another subset of the same fields, it is the same.
  */
 #ifndef PRERANK_BENCH_CHOICE_H
 #define PRERANK_BENCH_CHOICE_H

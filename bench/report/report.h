@@ -31,7 +31,7 @@ int report_choose(const char *dir, struct err *e);
 int report_print(const struct study *s, FILE *out, struct err *e); /* after choices_make() */
 
 /* ---- tables and texts that sections (section.h) are made of: report_*.c; each appends HTML ---- */
-void report_summary(const struct study *s, struct str *out);
+int report_summary(const struct study *s, struct str *out, struct err *e);
 void report_tradeoff_table(const struct study *s, double candidates, struct str *out); /* NaN: not timed */
 void report_quality_table(const struct study *s, struct str *out);
 void report_calibration_table(const struct study *s, struct str *out);

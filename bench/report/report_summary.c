@@ -1,5 +1,6 @@
 /* The summary of a report in plain words; every claim in it is computed here, none is written by hand. */
 #include "bench/report/choice.h"
+#include "bench/report/differences.h"
 #include "bench/report/html.h"
 #include "bench/report/report.h"
 #include "bench/report/svg.h"
@@ -58,24 +59,60 @@ static void say_validation(const struct study *s, const struct effect_group *bes
     str_add(out, " leads. ");
 }
 
-static void say_against(const struct study *s, const struct effect_group *best, struct str *out) {
-    const struct effect_group *base = s->baseline;
-    if (!base) return;
-    if (base == best) {
-        str_add(out, "It is the two-tower itself: no other model here does better. ");
-        return;
-    }
-    const struct effect_stat *b = &best->metric[EFFECT_GAUC], *t = &base->metric[EFFECT_GAUC];
-    str_addf(out, "That is %.4f above the two-tower ", b->mean - t->mean);
-    add_group(s, base, out);
-    str_add(out, " at ");
-    add_interval(t, out);
+/* From the intervals of the two alone: where there are no predictions by which they could be paired. */
+static void say_unpaired(const struct effect_stat *b, const struct effect_stat *t, struct str *out) {
     if (isnan(b->lo) || isnan(t->lo))
         str_add(out, "; without an interval for both, the difference may be chance. ");
     else if (b->lo > t->hi)
         str_add(out, "; the intervals do not overlap. ");
     else
         str_add(out, "; but the intervals overlap, so these runs do not tell the two apart. ");
+}
+
+static void add_range(double lo, double hi, const char *over, struct str *out) {
+    str_addf(out, "<span class=\"nowrap\">%+.4f … %+.4f</span> over %s", lo, hi, over);
+}
+
+/* What stands among the differences, too, where it is corrected for the number of models. */
+static void say_paired(const struct difference *d, struct str *out) {
+    bool seeds = !isnan(d->seeds_lo), told = d->lo > 0 && (!seeds || d->seeds_lo > 0);
+    str_add(out, "; paired, the difference is ");
+    add_range(d->lo, d->hi, "users", out);
+    if (seeds) {
+        str_add(out, " and ");
+        add_range(d->seeds_lo, d->seeds_hi, "seeds", out);
+    }
+    str_add(out, told ? ". " : ", so these runs do not tell the two apart. ");
+}
+
+static int say_difference(const struct study *s, const struct effect_group *best, struct str *out,
+                          struct err *e) {
+    const struct scored base = {(size_t)(s->baseline - s->effect.group), "fp32"},
+                        of = {(size_t)(best - s->effect.group), "fp32"};
+    struct differences d;
+    TRY(differences_against(s, base, &of, 1, &d, e));
+    if (d.n)
+        say_paired(&d.d[0], out);
+    else
+        say_unpaired(&best->metric[EFFECT_GAUC], &s->baseline->metric[EFFECT_GAUC], out);
+    differences_release(&d);
+    return 0;
+}
+
+static int say_against(const struct study *s, const struct effect_group *best, struct str *out,
+                       struct err *e) {
+    const struct effect_group *base = s->baseline;
+    if (!base) return 0;
+    if (base == best) {
+        str_add(out, "It is the two-tower itself: no other model here does better. ");
+        return 0;
+    }
+    const struct effect_stat *b = &best->metric[EFFECT_GAUC], *t = &base->metric[EFFECT_GAUC];
+    str_addf(out, "That is %.4f above the two-tower ", b->mean - t->mean);
+    add_group(s, base, out);
+    str_add(out, " at ");
+    add_interval(t, out);
+    return say_difference(s, best, out, e);
 }
 
 static void say_cost(const struct study *s, const struct effect_group *best, double candidates,
@@ -171,12 +208,12 @@ static void say_failures(const struct study *s, struct str *out) {
                  s->effect.runs, failed == 1 ? "is" : "are");
 }
 
-void report_summary(const struct study *s, struct str *out) {
+int report_summary(const struct study *s, struct str *out, struct err *e) {
     const struct effect_group *best = best_group(&s->effect, false);
     str_add(out, "<p class=\"lead\">");
     if (best) {
         say_best(s, best, out);
-        say_against(s, best, out);
+        TRY(say_against(s, best, out, e));
         say_validation(s, best, out);
     } else {
         str_add(
@@ -194,4 +231,5 @@ void report_summary(const struct study *s, struct str *out) {
     say_failures(s, out);
     say_choice(s, out);
     str_add(out, "</p>\n");
+    return 0;
 }

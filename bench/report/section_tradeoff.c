@@ -14,7 +14,6 @@ static int draw(const struct study *s, struct gallery *g, struct err *e) {
 }
 
 static int write(const struct study *s, const struct gallery *g, struct str *out, struct err *e) {
-    (void)e;
     static const char caption[] = "Each point is a model: its mean GAUC on the test split against its median "
                                   "response time. Whiskers are "
                                   "95&nbsp;% intervals, cut at the frame. No other point is at once as good "
@@ -29,11 +28,11 @@ static int write(const struct study *s, const struct gallery *g, struct str *out
         str_addf(out, "<section%s>\n<h2>%s candidates per request</h2>\n", first ? " id=\"tradeoff\"" : "",
                  count);
         section_numbered_figure(g, "tradeoff", s->candidates[c], first ? caption : "", out);
-        if (first) report_summary(s, out);
+        if (first) TRY(report_summary(s, out, e));
         report_tradeoff_table(s, s->candidates[c], out);
         str_add(out, "</section>\n");
     }
-    if (!s->n_candidates) report_summary(s, out);
+    if (!s->n_candidates) TRY(report_summary(s, out, e));
     if (!untimed) return 0;
     str_addf(out, "<section%s>\n<h2>Not timed</h2>\n", s->n_candidates ? "" : " id=\"tradeoff\"");
     report_tradeoff_table(s, (double)NAN, out);

@@ -33,12 +33,15 @@ static const struct step {
     {"fused blocks", true, TABLES_ALL, true, true, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
     {"tables by measured cost", true, TABLES_AUTO, true, true, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
     {"users cached", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"top-k by selection", true, TABLES_AUTO, true, true, USER_CACHE, 0, false, false, PRECISION_FP32},
-    {"threads over candidates", true, TABLES_AUTO, true, true, USER_CACHE, 0, true, false, PRECISION_FP32},
-    {"threads over requests", true, TABLES_AUTO, true, true, USER_CACHE, 0, false, true, PRECISION_FP32},
-    {"bf16", true, TABLES_AUTO, true, true, USER_CACHE, 0, true, false, PRECISION_BF16},
-    {"fp16", true, TABLES_AUTO, true, true, USER_CACHE, 0, true, false, PRECISION_FP16},
-    {"int8", true, TABLES_AUTO, true, true, USER_CACHE, 0, true, false, PRECISION_INT8},
+    {"top-k by selection", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, false, false,
+     PRECISION_FP32},
+    {"threads over candidates", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, true, false,
+     PRECISION_FP32},
+    {"threads over requests", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, false, true,
+     PRECISION_FP32},
+    {"bf16", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_BF16},
+    {"fp16", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_FP16},
+    {"int8", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_INT8},
 };
 enum { STEPS = sizeof steps / sizeof *steps };
 

@@ -91,6 +91,32 @@ Test(differences, are_paired_by_user_and_by_seed) {
     cr_expect(strstr(page, "<section id=\"differences\">"));
 }
 
+/* Both times the means of the seeds differ by the same in effect.csv, whose intervals do not overlap. */
+Test(differences, decide_whether_the_summary_tells_the_best_model_from_the_two_tower) {
+    static const char effect[] = "dssm,all,1,test,0.60,,,ok\ndssm,all,2,test,0.6001,,,ok\n"
+                                 "mlp,all,1,test,0.70,,,ok\nmlp,all,2,test,0.7001,,,ok\n",
+                      doubt[] = "these runs do not tell the two apart",
+                      paired[] = "; paired, the difference is ";
+    predictions("dssm.all.1", 2);
+    predictions("dssm.all.2", 2);
+    predictions("mlp.all.1", 1);
+    predictions("mlp.all.2", 1);
+    const char *page = report(effect);
+    char want[64];
+    snprintf(want, sizeof want, "%+.4f … %+.4f</span> over users", number("mlp", "lo"), number("mlp", "hi"));
+    cr_expect(strstr(page, paired) && strstr(page, want) && !strstr(page, doubt), "%s", want);
+    predictions("mlp.all.2", 3);
+    page = report(effect);
+    snprintf(want, sizeof want, "%+.4f … %+.4f</span> over seeds", number("mlp", "seeds_lo"),
+             number("mlp", "seeds_hi"));
+    cr_expect(strstr(page, paired) && strstr(page, want) && strstr(page, doubt), "%s", want);
+    char command[128];
+    snprintf(command, sizeof command, "rm %s/predictions/*.csv", s.dir);
+    cr_assert_eq(system(command), 0);
+    page = report(effect);
+    cr_expect(!strstr(page, paired) && strstr(page, "; the intervals do not overlap. "));
+}
+
 Test(differences, say_better_and_worse_when_users_and_seeds_agree) {
     predictions("a.all.1", 2);
     predictions("a.all.2", 2);
