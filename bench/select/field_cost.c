@@ -96,9 +96,16 @@ static int one_round(struct bench *b, size_t round) {
     return interrupt_seen() ? err_set(b->e, ERR_INTERRUPTED, "interrupted") : 0;
 }
 
+static double whole_us(const struct bench *b) {
+    int64_t took[ROUNDS];
+    memcpy(took, b->took, b->rounds * sizeof *took);
+    stat_sort_ns(took, b->rounds);
+    return (double)stat_percentile_ns(took, b->rounds, 0.5) / 1e3;
+}
+
 static struct field_cost result(struct bench *b, int model) {
     const double none = (double)NAN;
-    struct field_cost out = {none, none, none, none, none, none, none};
+    struct field_cost out = {none, none, none, none, none, none, none, none};
     int64_t diff[ROUNDS], lo, hi;
     if (!b->scorer[model]) return out;
     for (size_t r = 0; r < b->rounds; r++) diff[r] = b->took[r] - b->took[(size_t)model * ROUNDS + r];
@@ -108,6 +115,7 @@ static struct field_cost result(struct bench *b, int model) {
         out.lo_us = (double)lo / 1e3;
         out.hi_us = (double)hi / 1e3;
     }
+    out.whole_us = whole_us(b);
     out.ns_per_candidate = out.request_us * 1e3 / (double)b->requests.most;
     struct scorer_cost all = scorer_cost(b->scorer[0]), without = scorer_cost(b->scorer[model]);
     out.flops_per_candidate = all.flops_per_candidate - without.flops_per_candidate;
@@ -142,10 +150,11 @@ void field_cost_shares(const struct field_cost *cost, int n, double *share) {
     double sum = 0;
     int known = 0;
     for (int i = 0; i < n; i++) {
-        if (isnan(cost[i].request_us)) continue;
-        sum += fmax(cost[i].request_us, 0);
+        share[i] = fmax(cost[i].request_us, 0) * n / cost[i].whole_us;
+        if (isnan(cost[i].request_us) || !(cost[i].whole_us > 0)) continue;
+        sum += share[i];
         known++;
     }
     for (int i = 0; i < n; i++)
-        share[i] = sum > 0 && !isnan(cost[i].request_us) ? fmax(cost[i].request_us, 0) * known / sum : 1;
+        if (isnan(cost[i].request_us) || !(cost[i].whole_us > 0)) share[i] = known ? sum / known : 1;
 }

@@ -15,6 +15,7 @@
 
 struct field_cost {
     double request_us, lo_us, hi_us; /* of a request of `candidates`; a 95 % interval */
+    double whole_us;                 /* the request itself, by the model of all fields: the median */
     double ns_per_candidate;         /* the same over the candidates */
     double flops_per_candidate, bytes_per_candidate, flops_per_request;
 };
@@ -29,7 +30,9 @@ int64_t field_cost_candidates(const struct experiment *x);
 int field_cost_measure(const struct experiment *x, const struct dataset *ds,
                        const struct experiment_variant *v, const struct features *f, struct pool *pool,
                        struct field_cost *out, struct err *e);
-/* share[n]: each field's time over the mean field's; negative times count as 0, unknown ones as the mean. */
+/* share[n]: each field's time over an even share of the request, which is whole_us / n: what costs next to nothing beside the
+ * request has next to no price, though it be dear beside the other fields. Negative times count as 0, unknown ones as the
+ * mean of the others; 1 when none is known. */
 void field_cost_shares(const struct field_cost *cost, int n, double *share);
 
 #endif

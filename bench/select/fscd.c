@@ -1,7 +1,7 @@
 /* fscd: a learned gate a field, under a price for the field's cost (Ma et al. 2021, "Towards a Better Tradeoff between
  * Effectiveness and Efficiency in Pre-Ranking: A Learnable Feature Selection based Approach", SIGIR):
  *     L = mean BCE + (strength / N) sum_j c_j z_j,    c_j = g1 o_j + g2 e_j + g3 n_j
- * z_j: nn/ops/concrete_gate.c. o_j is what was measured for the field at serving, over the mean field's (kept_cost.h);
+ * z_j: nn/ops/concrete_gate.c. o_j is what was measured for the field at serving, over an even share of the request (field_cost.h);
  * e_j the embedding's size; n_j the number of its keys; N the rows of a batch. A field's
  * importance is d_j, the probability that its gate is open. */
 #include "bench/select/gated.h"
@@ -19,7 +19,7 @@ static const struct opt opts[] = {
     OPT_DOUBLE(struct fscd_options, strength, "1", 0, 1e6, "factor on the price of all fields"),
     OPT_DOUBLE(struct fscd_options, temperature, "0.1", 0.001, 10, "of the gates: lower is closer to 0 or 1"),
     OPT_DOUBLE(struct fscd_options, online, "1", 0, 1e6,
-               "weight of the cost of serving, which is 1 for the mean field"),
+               "weight of the cost of serving, which is 1 for an even share of the request"),
     OPT_DOUBLE(struct fscd_options, embedding, "0.01", 0, 1e6, "weight of the embedding's size"),
     OPT_DOUBLE(struct fscd_options, keys, "1e-7", 0, 1e6, "weight of the number of keys"),
     OPT_ENUM(struct fscd_options, cost, "kept", cost_names,

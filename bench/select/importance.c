@@ -106,7 +106,7 @@ static enum rank_by_cost wanted_cost(const struct sweep *s, int selector) {
     return of->cost ? of->cost(s->x->select.own[selector]) : RANK_BY_NO_COST;
 }
 
-/* The costs that the selector ranks by, over the mean field's; NULL when it does without. */
+/* The costs that the selector ranks by, over an even share of the request; NULL when it does without. */
 static int shares_for(struct maker *m, int model, int selector, const struct own_cost *own,
                       const double **out) {
     const struct sweep *s = m->s;

@@ -27,7 +27,7 @@ struct ranking_of {              /* a variant by a selector */
     double seconds;              /* that it took, all seeds */
     int *order; /* [n] fields, the most important first; equal ones in the order of the dataset */
     const struct field_cost *cost; /* [n] measured in this run */
-    const double *share;           /* [n] the costs that it ranked by, over the mean field's; NULL: none */
+    const double *share; /* [n] the costs that it ranked by, as field_cost_shares() has them; NULL: none */
 };
 struct rankings {
     struct arena arena;

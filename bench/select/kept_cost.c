@@ -65,6 +65,7 @@ static const char *fault(const struct keeper *k, json_t *record) {
         const json_t *v = json_object_get(us, k->model->features.feature[i].name);
         if (!json_is_number(v) && !json_is_null(v)) return "does not have every field";
     }
+    if (!json_object_get(record, "whole_us")) return "does not say how long the request took";
     return NULL;
 }
 
@@ -87,11 +88,15 @@ static void take(struct keeper *k, const char *path) {
 static int record_own(struct keeper *k, const struct field_cost *own, const struct cost_taken *taken) {
     struct hash h;
     json_t *us = json_object();
-    for (int i = 0; us && i < k->model->features.n; i++)
+    double whole = (double)NAN;
+    for (int i = 0; us && i < k->model->features.n; i++) {
         json_object_set_new(us, k->model->features.feature[i].name,
                             isnan(own[i].request_us) ? json_null() : json_real(own[i].request_us));
-    k->record = json_pack("{s:O, s:s, s:i, s:s, s:o}", "about", k->about, "taken", taken->at, "threads",
-                          taken->threads, "revision", taken->revision, "request_us", us);
+        if (!isnan(own[i].whole_us)) whole = own[i].whole_us;
+    }
+    k->record = json_pack("{s:O, s:s, s:i, s:s, s:o, s:o}", "about", k->about, "taken", taken->at, "threads",
+                          taken->threads, "revision", taken->revision, "whole_us",
+                          isnan(whole) ? json_null() : json_real(whole), "request_us", us);
     if (!k->record || json_object_size(us) != (size_t)k->model->features.n) return err_nomem(k->e, 0);
     TRY(hash_of(k->record, &h, k->e));
     return json_object_set_new(k->record, "hash", json_string(h.hex)) ? err_nomem(k->e, 0) : 0;
@@ -142,12 +147,14 @@ static int choose(struct keeper *k, enum rank_by_cost by, const struct field_cos
 /* From the record, also for own ones: what later runs read is what this one ranks by. */
 static int shares(struct keeper *k, double *share) {
     int n = k->model->features.n;
-    const json_t *us = json_object_get(k->record, "request_us");
+    const json_t *us = json_object_get(k->record, "request_us"),
+                 *whole = json_object_get(k->record, "whole_us");
     struct arena a = ARENA_INIT;
     struct field_cost *cost = arena_alloc(&a, ((size_t)n + 1) * sizeof *cost);
     for (int i = 0; cost && i < n; i++) {
         const json_t *v = json_object_get(us, k->model->features.feature[i].name);
         cost[i].request_us = json_is_number(v) ? json_number_value(v) : (double)NAN;
+        cost[i].whole_us = json_is_number(whole) ? json_number_value(whole) : (double)NAN;
     }
     if (cost) field_cost_shares(cost, n, share);
     arena_release(&a);

@@ -39,7 +39,7 @@ struct rank_task {
     const struct teacher *teacher;     /* of the model of all fields with this seed; NULL: none */
     const char *weights;               /* .safetensors of the trained model of all fields, this seed */
     const double *
-        cost; /* [features->n] measured marginal cost of serving, over the mean field's; NULL: not asked for */
+        cost; /* [features->n] measured marginal cost of serving, as field_cost_shares() has it; NULL: not asked for */
     const void *options; /* the selector's own */
     struct pool *pool;
     void (*progress)(void *ctx, const char *note);

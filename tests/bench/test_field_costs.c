@@ -1,7 +1,9 @@
 /* Costs that fields are ranked by: kept beside the data, believed only when they are what was written. */
+#include "bench/select/field_cost.h"
 #include "tests/bench/planted.h"
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +14,11 @@ static void setup(void) { scratch_make(&s); }
 static void teardown(void) { scratch_remove(&s); }
 TestSuite(field_costs, .init = setup, .fini = teardown);
 
+/* Two fields are computed live for each candidate: all others cost next to nothing. */
 static void write_priced(void) {
-    planted_write(&s, planted_columns, "",
+    planted_write(&s, planted_columns,
+                  "  derive:\n    x: {kind: cross, of: [u0, i0], buckets: 100}\n"
+                  "    y: {kind: cross, of: [u1, i1], buckets: 1000}\n",
                   "variants:\n  - cold: {dim: 4, hidden: [8]}\ntrain: {batch: 256, epochs: 2}\n"
                   "measure: {candidates: []}\nselect: {rank_by: [fscd, random], top_k: [2, 4]}\n");
 }
@@ -190,5 +195,22 @@ Test(field_costs, kept_costs_that_are_not_what_was_written_are_not_believed) {
     assert_says("e", "measured", NULL);
     run_priced("f", "--set cold.dim=8");
     assert_says("f", "measured", NULL);
-    cr_expect_eq(count_lines(scratch_read(&s, "a/fields.csv")), 9);
+    cr_expect_eq(count_lines(scratch_read(&s, "a/fields.csv")), 11);
+}
+
+/* A tenth of a microsecond is next to nothing of a request of 100, though every other field's cost be less. */
+Test(field_costs, are_held_against_the_request_and_not_against_each_other) {
+    const struct field_cost cost[] = {{.request_us = 0.1, .whole_us = 100},
+                                      {.request_us = -0.2, .whole_us = 100},
+                                      {.request_us = 40, .whole_us = 100},
+                                      {.request_us = (double)NAN, .whole_us = (double)NAN}};
+    double share[4];
+    field_cost_shares(cost, 2, share);
+    cr_expect_float_eq(share[0], 0.002, 1e-12);
+    cr_expect_eq(share[1], 0);
+    field_cost_shares(cost, 4, share);
+    cr_expect_float_eq(share[2], 1.6, 1e-12);
+    cr_expect_float_eq(share[3], (0.004 + 0 + 1.6) / 3, 1e-12, "what is not known is as the others are");
+    field_cost_shares(cost + 3, 1, share);
+    cr_expect_eq(share[0], 1);
 }
