@@ -68,131 +68,6 @@ static int make_worker(struct scorer *s, struct worker *w, struct err *e) {
     return 0;
 }
 
-/* ---- the item stage ---- */
-
-/* Of the model, because a user's vector is only good for the records that were trained with it, and of the form of the
- * records: another precision or int8 scale is another version. */
-static int make_version(struct scorer *s, struct err *e) {
-    struct str text = STR_INIT;
-    str_addf(&text, "%s %s %zu %zu", s->model, precision_names[s->form.precision], s->form.width,
-             s->form.pad);
-    if (s->form.scale) str_add(&text, hash_bytes(s->form.scale, s->form.width * sizeof *s->form.scale).hex);
-    int rc = text.failed ? err_nomem(e, text.len) : 0;
-    if (!rc) snprintf(s->version, sizeof s->version, "%.16s", hash_bytes(text.p, text.len).hex);
-    str_release(&text);
-    return rc;
-}
-
-#define ITEM_BLOCK 512
-
-/* Takes the records of items [first, first + n), n of at most ITEM_BLOCK. */
-typedef int (*take_records)(struct scorer *s, uint32_t first, size_t n, const float *record, struct err *e);
-
-/* Every item's frontier values side by side are its record. */
-static int each_block(struct scorer *s, struct exec *x, struct batch_column *col, float *record,
-                      take_records take, struct err *e) {
-    const struct cut *c = &s->cut;
-    size_t width = (size_t)c->item_width;
-    for (uint32_t first = 0; first < s->data.n_items; first += ITEM_BLOCK) {
-        size_t n = s->data.n_items - first < ITEM_BLOCK ? s->data.n_items - first : ITEM_BLOCK;
-        for (int i = 0; i < c->item.n_columns; i++)
-            TRY(s->data.item(s->data.self, c->item.column[i].name, first, n, &col[i], e));
-        exec_forward(x, &(struct exec_slice){n, col}, 1);
-        for (int k = 0; k < c->n_item; k++) {
-            struct mat v = exec_value(x, c->item_node[k]), to = {record + c->item_offset[k], width};
-            vec_copy(n, (size_t)c->item.node[c->item_node[k]]->width, to, v, 1, false);
-        }
-        TRY(take(s, first, n, record, e));
-    }
-    return 0;
-}
-
-static int item_stage(struct scorer *s, take_records take, struct err *e) {
-    struct exec *x = NULL;
-    struct batch_column *col = mem_calloc((size_t)s->cut.item.n_columns + 1, sizeof *col);
-    size_t bytes = (size_t)ITEM_BLOCK * (size_t)s->cut.item_width * sizeof(float);
-    float *record = mem_alloc(bytes);
-    int rc = col && record ? 0 : err_nomem(e, bytes);
-    if (!rc) rc = exec_create(&s->cut.item, &(struct exec_options){.max_rows = ITEM_BLOCK}, &x, e);
-    if (!rc) rc = each_block(s, x, col, record, take, e);
-    exec_free(x);
-    mem_free(col);
-    mem_free(record);
-    return rc;
-}
-
-static int put_records(struct scorer *s, uint32_t first, size_t n, const float *record, struct err *e) {
-    uint32_t items[ITEM_BLOCK];
-    size_t bytes = row_bytes(&s->form);
-    char *packed = mem_alloc(n * bytes);
-    if (!packed) return err_nomem(e, n * bytes);
-    for (size_t i = 0; i < n; i++) {
-        items[i] = first + (uint32_t)i;
-        row_pack(&s->form, record + i * s->form.width, packed + i * bytes);
-    }
-    int rc = store_put(s->store, items, packed, n, e);
-    mem_free(packed);
-    return rc;
-}
-
-static int fill_store(struct scorer *s, struct err *e) {
-    size_t width = s->form.width, n_items = s->data.n_items;
-    if (!s->table) TRY(item_stage(s, put_records, e));
-    for (size_t i = 0, n; s->table && i < n_items; i += n) {
-        n = n_items - i < ITEM_BLOCK ? n_items - i : ITEM_BLOCK;
-        TRY(put_records(s, (uint32_t)i, n, s->table + i * width, e));
-    }
-    return store_publish(s->store, e);
-}
-
-/* The pair program's table of records, and how many it holds. */
-static void bind_records(struct scorer *s, float *records, size_t n) {
-    struct param *table = s->cut.pair.param[graph_find_param(&s->cut.pair, "@items")];
-    table->value = records;
-    table->rows = n;
-}
-
-static int keep_records(struct scorer *s, uint32_t first, size_t n, const float *record, struct err *e) {
-    size_t width = (size_t)s->cut.item_width;
-    (void)e;
-    memcpy(s->table + first * width, record, n * width * sizeof *record);
-    return 0;
-}
-
-int scorer_make_table(struct scorer *s, struct err *e) {
-    size_t n = s->data.n_items, width = (size_t)s->cut.item_width;
-    if (!(s->table = mem_calloc(n, width * sizeof *s->table)))
-        return err_nomem(e, n * width * sizeof *s->table);
-    bind_records(s, s->table, n);
-    return item_stage(s, keep_records, e);
-}
-
-static struct store_header store_header(const struct scorer *s) {
-    struct store_header h = {.bytes = row_bytes(&s->form), .n_items = s->data.n_items};
-    snprintf(h.version, sizeof h.version, "%s", s->version);
-    snprintf(h.precision, sizeof h.precision, "%s", precision_names[s->form.precision]);
-    return h;
-}
-
-static int make_store(struct scorer *s, struct err *e) {
-    if (!s->cut.n_item) return 0;
-    bind_records(s, NULL, s->data.n_items); /* s->table is no part of the model */
-    TRY(make_version(s, e));
-    const struct store_header h = store_header(s);
-    s->o.store.readers = s->n_workers;
-    if (s->o.attach) {
-        TRY(store_open(&s->o.store, &h, &s->store, e));
-    } else {
-        TRY(store_create(&s->o.store, &h, &s->store, e));
-        TRY(fill_store(s, e));
-    }
-    mem_free(s->table);
-    s->table = NULL;
-    s->fetch = !store_table(s->store);
-    if (!s->fetch) bind_records(s, store_table(s->store), s->data.n_items);
-    return 0;
-}
-
 int scorer_make_workers(struct scorer *s, struct err *e) {
     s->worker = mem_calloc((size_t)s->n_workers, sizeof *s->worker);
     if (!s->worker) return err_nomem(e, (size_t)s->n_workers * sizeof *s->worker);
@@ -220,9 +95,9 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
     int rc = scorer_programs(s, g, e);
     if (!rc) rc = make_user(s, e);
     if (!rc) rc = make_pair_columns(s, e);
-    if (!rc && s->cut.n_item) bind_records(s, NULL, s->data.n_items);
+    if (!rc && s->cut.n_item) scorer_bind_records(s, NULL, s->data.n_items);
     if (!rc) rc = scorer_fuse(s, e);
-    if (!rc) rc = make_store(s, e);
+    if (!rc) rc = scorer_make_store(s, e);
     if (!rc) find_dots(s);
     if (!rc) rc = scorer_make_workers(s, e);
     if (rc)
@@ -233,14 +108,6 @@ int scorer_create(const struct graph *g, const struct serving_data *data, const 
 }
 
 /* ---- sharing ---- */
-
-/* A connection or reader of its own. */
-static int share_store(struct scorer *s, struct err *e) {
-    const struct store_header h = store_header(s);
-    s->store = NULL;
-    s->o.store.readers = s->n_workers;
-    return store_open(&s->o.store, &h, &s->store, e);
-}
 
 /* In the pair program a table of records of its own. */
 static int share_program(struct scorer *s, struct err *e) {
@@ -284,7 +151,7 @@ int scorer_share(const struct scorer *from, struct pool *pool, struct scorer **o
     size_t base = s->fused ? fused_base_floats(s->fused) : 0;
     int rc = make_user(s, e);
     if (!rc) rc = share_data(s, e);
-    if (!rc && s->fetch) rc = share_store(s, e);
+    if (!rc && s->fetch) rc = scorer_share_store(s, e);
     if (!rc && (s->fetch || s->unpack)) rc = share_program(s, e);
     if (!rc && base && !(s->base = mem_calloc(base, sizeof *s->base)))
         rc = err_nomem(e, base * sizeof *s->base);
@@ -351,7 +218,7 @@ static int reserve(struct scorer *s, size_t n, struct err *e) {
     if (!s->fetched || !s->unpacked || !s->found)
         return err_nomem(e, n * (bytes + floats * sizeof *s->unpacked));
     s->room = n;
-    bind_records(s, s->unpack ? s->unpacked : (float *)(void *)s->fetched, n);
+    scorer_bind_records(s, s->unpack ? s->unpacked : (float *)(void *)s->fetched, n);
     return 0;
 }
 
@@ -573,57 +440,7 @@ const struct table_choice *scorer_tables(const struct scorer *s, size_t *n) {
     return s->choice;
 }
 
-/* ---- two towers ---- */
-
-/* From the output down to the inner product: a factor and a bias may lie on the way (the fused LR's, the
- * temperature). Returns the inner product's node, or -1. */
-static int towers_product(const struct graph *g, struct scorer_towers *t) {
-    int i = g->output;
-    for (;; i = g->node[i]->in[0]) {
-        const struct node *n = g->node[i];
-        if (n->op == &op_scale) {
-            t->scale *= n->attr_f[0];
-        } else if (n->op == &op_lookup_sum && n->attr_i[0] == 1 && n->n_in == 1 && n->attr_i[1] == ACT_NONE) {
-            if (n->attr_i[2]) t->bias += t->scale * (double)g->param[n->param[0]]->value[0];
-        } else {
-            return n->op == &op_dot ? i : -1;
-        }
-    }
-}
-
-/* Is the value of node i the whole record, as it is? */
-static bool is_record(const struct graph *g, int i, int width) {
-    const struct node *n = g->node[i];
-    return n->op == &op_lookup_sum && n->attr_i[0] == 0 && n->n_in == 1 && n->attr_i[1] == ACT_NONE &&
-           !n->attr_i[2] && n->width == width && !strcmp(g->param[n->param[0]]->name, "@items");
-}
-
-int scorer_towers(const struct scorer *s, struct scorer_towers *out, struct err *e) {
-    const struct cut *c = &s->cut;
-    struct scorer_towers t = {.dim = (size_t)c->item_width, .scale = 1, .n_items = s->data.n_items};
-    int dot = c->n_user == 1 && c->n_item == 1 ? towers_product(&c->pair, &t) : -1;
-    const int *in = dot < 0 ? NULL : c->pair.node[dot]->in;
-    int user = in ? c->user_external[0] : -1, item = in ? in[in[0] == user] : -1;
-    if (!in || (in[0] != user && in[1] != user) || !is_record(&c->pair, item, c->item_width) ||
-        !(t.scale > 0))
-        return err_set(
-            e, ERR_INPUT,
-            "the model is no two-tower at serving: its pair stage is not one inner product of a "
-            "user's and an item's vector (dssm, senet, parallel and dat are, with the pass `split`)");
-    if (!s->fetch && s->store && s->form.precision == PRECISION_FP32) t.items = store_table(s->store);
-    *out = t;
-    return 0;
-}
-
-int scorer_user_vector(struct scorer *s, uint32_t user, uint64_t moment, float *out, struct err *e) {
-    struct scorer_towers t = {0};
-    TRY(scorer_towers(s, &t, e));
-    if (moment && !s->data.user_at)
-        return err_set(e, ERR_INPUT, "a user's vector of a moment, and there are no features of that time");
-    TRY(scorer_user_stage(s, user, moment, e));
-    memcpy(out, s->user_value[0], t.dim * sizeof *out);
-    return 0;
-}
+/* ---- costs ---- */
 
 struct scorer_cost scorer_cost(const struct scorer *s) {
     struct graph_cost user, pair;

@@ -85,8 +85,14 @@ const uint32_t *scorer_sample_column(const struct scorer_sample *t, const char *
 int scorer_pair_values(struct scorer *s, const char *name, size_t first, size_t n, uint32_t *ids,
                        struct err *e);
 
+/* scorer_items.c. The pair program's table of records, and how many it holds. */
+void scorer_bind_records(struct scorer *s, float *records, size_t n);
 /* Runs the item stage into s->table and binds the pair program's table of records to it. */
 int scorer_make_table(struct scorer *s, struct err *e);
+/* Makes or attaches the store of item records, where there are any, and drops s->table. */
+int scorer_make_store(struct scorer *s, struct err *e);
+/* A connection or reader of its own, where another scorer's store is shared. */
+int scorer_share_store(struct scorer *s, struct err *e);
 /* Scores the sample for those who watch, s->watch and products in fp32, and gives the ranges that they leave in most[n] some
  * head room. */
 int scorer_watch(struct scorer *s, float *most, size_t n_most, struct err *e);

@@ -168,3 +168,8 @@ char *small_experiment(struct scratch *s, int rows, const char *rest) {
             s->dir, rows, rest);
     return text;
 }
+
+double scratch_uniform(unsigned *state) {
+    *state = *state * 1664525u + 1013904223u;
+    return (double)(*state >> 8) / (1 << 24);
+}

@@ -39,4 +39,9 @@ size_t count_lines(const char *text);
 /* An experiment on `rows` synthetic rows, inline; `rest` is appended: variants, train, ... */
 char *small_experiment(struct scratch *s, int rows, const char *rest);
 
+/* Of a text that should hold another. */
+#define HAS(text, part) cr_expect(strstr(text, part), "no \"%s\" in:\n%s", part, text)
+/* Numbers of [0, 1) that look random; *state is any number to begin with. */
+double scratch_uniform(unsigned *state);
+
 #endif

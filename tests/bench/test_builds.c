@@ -17,8 +17,6 @@ static void setup(void) {
 static void teardown(void) { scratch_remove(&s); }
 TestSuite(builds, .init = setup, .fini = teardown);
 
-#define HAS(text, part) cr_expect(strstr(text, part), "no \"%s\" in:\n%s", part, text)
-
 Test(builds, a_program_against_itself) {
     struct ran r =
         prerank(&s,
