@@ -12,7 +12,8 @@
 
 struct scorer_options scorer_defaults(void) {
     struct scorer_options o = {.passes = {.bn_fold = true, .split = true, .table_bytes = 64 << 20},
-                               .fuse = true};
+                               .fuse = true,
+                               .skip_zeros = true};
     opt_defaults(store_opts, &o.store);
     return o;
 }
@@ -442,6 +443,17 @@ const struct table_choice *scorer_tables(const struct scorer *s, size_t *n) {
 
 /* ---- costs ---- */
 
+/* Per candidate. */
+static double flops_skipped(const struct scorer *s) {
+    double candidates = 0, products = 0;
+    for (int i = 0; s->fused && i < s->n_workers; i++) {
+        const struct fused_skipped z = fused_skipped(s->worker[i].fused);
+        candidates += z.candidates;
+        products += z.products;
+    }
+    return candidates > 0 ? 2 * products / candidates : 0;
+}
+
 struct scorer_cost scorer_cost(const struct scorer *s) {
     struct graph_cost user, pair;
     graph_cost_count(&s->cut.user, &user);
@@ -450,6 +462,7 @@ struct scorer_cost scorer_cost(const struct scorer *s) {
                             .flops_per_candidate = pair.total.flops,
                             .bytes_per_candidate = pair.total.gather_bytes,
                             .weight_bytes = user.total.weight_bytes + pair.total.weight_bytes,
+                            .flops_skipped = flops_skipped(s),
                             .item_record_bytes = row_bytes(&s->form)};
     if (s->fused) {
         struct fused_bytes b = fused_bytes(s->fused);

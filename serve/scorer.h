@@ -70,6 +70,8 @@ struct scorer_options {
     /* Run the pair stage by the fused engine (nn/fused/fused.h) where it has that shape, and two towers in fp32 in one
      * sweep over the records (nn/dots.h); op by op otherwise. */
     bool fuse;
+    bool
+        skip_zeros; /* of the fused engine: activations that are 0 behind a relu are not multiplied; the same scores */
     /* Of item records (in whichever store), tables, weights and activations of the pair stage; the user stage is fp32.
      * Models that the fused engine does not run have records and the weights of linear layers and of the attention network
      * in it, all else in fp32; one that has neither is refused. */
@@ -146,6 +148,9 @@ int scorer_user_vector(struct scorer *s, uint32_t user, uint64_t moment, float *
 /* Cost after the passes: per request (user stage) and per candidate (pair stage, with the record fetched). */
 struct scorer_cost {
     double flops_per_request, flops_per_candidate, bytes_per_candidate, weight_bytes;
+    /* Of flops_per_candidate, by which activations that were 0 were not multiplied: mean over the candidates scored so far; 0
+     * before the first. The others are counted in the graph. */
+    double flops_skipped;
     size_t item_record_bytes, item_store_bytes;
 };
 struct scorer_cost scorer_cost(const struct scorer *s);

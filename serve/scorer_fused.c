@@ -20,6 +20,7 @@ static int make_fused(struct scorer *s, const struct chain *c, enum precision pr
     s->base = NULL;
     struct fused_options o = {.precision = precision,
                               .isa = s->o.isa,
+                              .dense = !s->o.skip_zeros,
                               .ranges = ranges,
                               .like = s->o.scales ? s->o.scales->fused : NULL,
                               .records = scorer_records(s)};

@@ -323,7 +323,8 @@ def score_floor(c, o, machine):
     w = c.facts["work"]
     share = c.facts["threads"] / machine["threads"]
     gflops = max(w["product_gflops"], machine["peak_gflops"] * share)
-    compute = (o.candidates * w["flops_per_candidate"] / gflops + w["flops_per_request"] / machine["peak_gflops"]) * 1e-3
+    left = w["flops_per_candidate"] - w["flops_skipped_per_candidate"]
+    compute = (o.candidates * left / gflops + w["flops_per_request"] / machine["peak_gflops"]) * 1e-3
     record = w["item_record_bytes"]
     cached = o.candidates * (w["bytes_per_candidate"] - record) + w["weight_bytes"]
     memory = (o.candidates * record / machine["memory_gbs"] + cached / machine["cache_gbs"]) * 1e-3 / share
@@ -338,10 +339,12 @@ def print_floors(contenders, o, machine):
         compute, memory = score_floor(c, o, machine)
         p50 = statistics.median(x for b in c.bursts for x in b["ns"]) / 1e3
         floor = max(compute, memory)
-        rows.append([c.label, c.facts["isa"], f"{c.facts['work']['product_gflops']:,.0f}", f"{compute:,.0f}", f"{memory:,.0f}",
+        rows.append([c.label, c.facts["isa"], f"{c.facts['work']['product_gflops']:,.0f}",
+                     f"{c.facts['work']['flops_skipped_per_candidate'] / c.facts['work']['flops_per_candidate']:.0%}", f"{compute:,.0f}", f"{memory:,.0f}",
                      f"{floor:,.0f}", f"{p50:,.0f}", f"{floor / p50:.0%}"])  # fmt: skip
-    table(["contender", "instructions", "products GF/s", "compute us", "bytes us", "floor us", "p50 us", "of floor"], rows)
-    print("Floor: the larger of both, as they can overlap. Compute: the cut graph's FLOPs at the rate of the engine's own product in "
+    table(["contender", "instructions", "products GF/s", "skipped", "compute us", "bytes us", "floor us", "p50 us", "of floor"], rows)
+    print("Floor: the larger of both, as they can overlap. Compute: the cut graph's FLOPs, less the share that was skipped because "
+          "activations were 0, at the rate of the engine's own product in "
           "the first-level cache, or of sgemm if that is faster. Bytes: item records at the memory rate, rows of small tables and "
           "weights at the cache rate.\n")  # fmt: skip
 

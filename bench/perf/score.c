@@ -43,7 +43,7 @@ static const struct feature standard[FIELDS] = {
     FIELD("pair_price", SIDE_PAIR, 500),   FIELD("pair_ctr", SIDE_PAIR, 1000)};
 
 struct score {
-    int64_t threads, candidates, block, fuse;
+    int64_t threads, candidates, block, fuse, skip;
     int64_t vocab, uniform, tables_mib; /* of the last pair field */
     struct feature fields[FIELDS];
     const char *tables;
@@ -241,6 +241,7 @@ static int create_scorer(struct score *s, struct sample *t, struct err *e) {
     s->level = isa_limit(isa_best(), o.isa);
     o.sample = &sample;
     o.fuse = s->fuse;
+    o.skip_zeros = s->skip;
     o.block = (size_t)s->block;
     struct serving_data data = {
         .self = s, .n_items = ENTITIES, .user = user_column, .item = item_column, .pair = no_pair};
@@ -307,14 +308,15 @@ static json_t *go(void *self, int64_t n, struct err *e) {
     return json_pack("{s:o, s:I}", "ns", ns, "cpu_ns", (json_int_t)(cpu_ns() - begin));
 }
 
-/* For the floor: what is left to do per request and per candidate once the graph is cut; and the FLOPs of the
- * uncut model, per candidate. */
+/* For the floor: what is left to do per request and per candidate once the graph is cut, and what of that was skipped in the
+ * requests scored so far (all of them, with --scores); and the FLOPs of the uncut model, per candidate. */
 static json_t *work(const struct score *s) {
     struct scorer_cost c = scorer_cost(s->scorer);
     struct graph_cost whole;
     graph_cost_count(&s->graph, &whole);
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:f}", "flops_per_request", c.flops_per_request,
-                     "flops_per_candidate", c.flops_per_candidate, "bytes_per_candidate",
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:f}", "flops_per_request",
+                     c.flops_per_request, "flops_per_candidate", c.flops_per_candidate,
+                     "flops_skipped_per_candidate", c.flops_skipped, "bytes_per_candidate",
                      c.bytes_per_candidate, "weight_bytes", c.weight_bytes, "uncut_flops_per_candidate",
                      whole.total.flops, "item_store_bytes", (json_int_t)c.item_store_bytes,
                      "item_record_bytes", (json_int_t)c.item_record_bytes, "product_gflops",
@@ -354,6 +356,7 @@ int main(int argc, char **argv) {
     struct score s = {.threads = 2,
                       .candidates = 2000,
                       .fuse = 1,
+                      .skip = 1,
                       .vocab = standard[FIELDS - 1].vocab,
                       .tables_mib = 64,
                       .tables = "all",
@@ -368,6 +371,8 @@ int main(int argc, char **argv) {
         {"candidates", "of a request (2000)", &s.candidates, NULL},
         {"block", "candidates that one thread takes at a time (0: the scorer's default)", &s.block, NULL},
         {"fuse", "1: the fused engine, 0: op by op (1)", &s.fuse, NULL},
+        {"skip", "1: activations that are 0 are not multiplied where that is faster, 0: they are (1)",
+         &s.skip, NULL},
         {"precision", "fp32, bf16, fp16 or int8 (fp32)", NULL, &s.precision},
         {"isa", "instructions: best, portable, avx2, avx512, dot or amx (best)", NULL, &s.isa},
         {"tables", "which pair fields are tables of partial products: all, auto or none (all)", NULL,

@@ -68,7 +68,7 @@ struct measure_options {
     int64_t requests, warmup, turn, threads, servers, topk;
     int threads_over_candidates; /* SPLIT_... */
     double min_seconds, seconds, limit_ms;
-    bool ladder, split_layers, by_column, fuse;
+    bool ladder, split_layers, by_column, fuse, skip_zeros;
     int64_t user_cache;
     int top_by; /* TOP_BY_... */
     int tables; /* as serve/tables.h numbers them */

@@ -77,6 +77,9 @@ const struct opt measure_opts[] = {
     OPT_BOOL(
         struct measure_options, fuse, "true",
         "the pair stage in the fused engine, where the model has its form; false: operation by operation"),
+    OPT_BOOL(struct measure_options, skip_zeros, "true",
+             "the fused engine leaves out activations that are 0 behind a relu, where that is faster; the "
+             "scores are the same"),
     OPT_INT(struct measure_options, user_cache, "0", 0, 1 << 24,
             "users whose part of the model is kept by each server; 0: computed at each request"),
     OPT_ENUM(struct measure_options, top_by, "selection", top_by_names,

@@ -21,27 +21,33 @@ static const struct step {
     const char *name;
     bool split_layers;
     enum tables tables;
-    bool by_column, fuse;
+    bool by_column, fuse, skip_zeros;
     int user_cache, top_by;
     bool threads, concurrent;
     enum precision precision;
 } steps[] = {
-    {"cut graph", false, TABLES_NONE, false, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"item partial products", true, TABLES_NONE, false, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"tables of pair products", true, TABLES_ALL, false, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"pair features by column", true, TABLES_ALL, true, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"fused blocks", true, TABLES_ALL, true, true, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"tables by measured cost", true, TABLES_AUTO, true, true, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"users cached", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"top-k by selection", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, false, false,
+    {"cut graph", false, TABLES_NONE, false, false, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
+    {"item partial products", true, TABLES_NONE, false, false, false, 0, TOP_BY_SORT, false, false,
      PRECISION_FP32},
-    {"threads over candidates", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, true, false,
+    {"tables of pair products", true, TABLES_ALL, false, false, false, 0, TOP_BY_SORT, false, false,
      PRECISION_FP32},
-    {"threads over requests", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, false, true,
+    {"pair features by column", true, TABLES_ALL, true, false, false, 0, TOP_BY_SORT, false, false,
      PRECISION_FP32},
-    {"bf16", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_BF16},
-    {"fp16", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_FP16},
-    {"int8", true, TABLES_AUTO, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_INT8},
+    {"fused blocks", true, TABLES_ALL, true, true, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
+    {"zeros skipped", true, TABLES_ALL, true, true, true, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
+    {"tables by measured cost", true, TABLES_AUTO, true, true, true, 0, TOP_BY_SORT, false, false,
+     PRECISION_FP32},
+    {"users cached", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SORT, false, false,
+     PRECISION_FP32},
+    {"top-k by selection", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, false, false,
+     PRECISION_FP32},
+    {"threads over candidates", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, true,
+     false, PRECISION_FP32},
+    {"threads over requests", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, false, true,
+     PRECISION_FP32},
+    {"bf16", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_BF16},
+    {"fp16", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_FP16},
+    {"int8", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_INT8},
 };
 enum { STEPS = sizeof steps / sizeof *steps };
 
@@ -116,6 +122,7 @@ static struct measure_options measure_of(const struct ladder *l, const struct st
     m.tables = step->tables;
     m.by_column = step->by_column;
     m.fuse = step->fuse;
+    m.skip_zeros = step->skip_zeros;
     m.user_cache = step->user_cache;
     m.top_by = step->top_by;
     return m;

@@ -106,7 +106,11 @@ static int run_closed(struct measure *m) {
     struct rounds r = {
         .title = "measuring", .o = rounds_of(m->o), .point = p, .n = m->n_points, .ask = ask, .ctx = m};
     TRY(rounds_run(&r, m->e));
-    for (int i = 0; i < m->n_points; i++) TRY(measured_closed(&m->rows, &m->point[i], m->o->limit_ms, m->e));
+    for (int i = 0; i < m->n_points; i++) {
+        struct point *q = &m->point[i];
+        q->cost = scorer_cost(q->scorer[0].scorer);
+        TRY(measured_closed(&m->rows, q, m->o->limit_ms, m->e));
+    }
     return 0;
 }
 

@@ -16,8 +16,8 @@ struct point { /* a model ready to answer one kind of requests */
     const char *variant, *features, *precision, *store;
     const char *spread; /* distribution of the number of candidates; "": fixed */
     const struct requests *requests;
-    int threads; /* of all servers */
-    struct scorer_cost cost;
+    int threads;             /* of all servers */
+    struct scorer_cost cost; /* with what was skipped until the closed loop's end */
     bool caches_users;
     struct load_servers servers;
     struct scorer_server *scorer; /* [servers.n], those */

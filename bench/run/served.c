@@ -34,6 +34,7 @@ struct scorer_options served_options(const struct sweep *s, const struct measure
     struct scorer_options o = scorer_defaults();
     o.passes.split = m->split_layers;
     o.fuse = m->fuse;
+    o.skip_zeros = m->skip_zeros;
     o.user_cache = timed ? (size_t)m->user_cache : 0;
     o.tables = !timed && m->tables == TABLES_AUTO ? TABLES_ALL : (enum tables)m->tables;
     o.table_times = s->table_times;
@@ -220,6 +221,6 @@ int served_write_tables(const struct served_set *set, struct err *e) {
 double served_floor_us(const struct scorer_cost *c, double candidates, bool caches_users,
                        const struct machine *m) {
     double flops = caches_users ? 0 : c->flops_per_request, bytes = caches_users ? 0 : c->weight_bytes;
-    return machine_floor_us(m, flops + candidates * c->flops_per_candidate,
+    return machine_floor_us(m, flops + candidates * (c->flops_per_candidate - c->flops_skipped),
                             bytes + candidates * c->bytes_per_candidate, bytes + (double)c->item_store_bytes);
 }

@@ -5,11 +5,13 @@
 #include <string.h>
 
 struct fused_work {
-    uint32_t *row[2];   /* [FUSED_GROUP][most_words]: rows before and after a product */
-    float *value;       /* [FUSED_GROUP][most_words]: sums, as floats or whole numbers */
-    float *base;        /* [FUSED_GROUP][base_ld]: with products of embeddings */
-    uint32_t *embedded; /* [FUSED_GROUP][words of the embeddings, and FUSED_K] */
-    const char **line;  /* of a group's table rows */
+    uint32_t *row[2];     /* [FUSED_GROUP][most_words]: rows before and after a product */
+    float *value;         /* [FUSED_GROUP][most_words]: sums, as floats or whole numbers */
+    float *base;          /* [FUSED_GROUP][base_ld]: with products of embeddings */
+    uint32_t *embedded;   /* [FUSED_GROUP][words of the embeddings, and FUSED_K] */
+    const char **line;    /* of a group's table rows */
+    uint64_t *mask;       /* [FUSED_GROUP][masks of 2 most_words]: of a row's columns that are not 0 */
+    double rows, skipped; /* candidates so far, and products that were left out */
 };
 
 /* Rows do not fall on the same lines of the cache. */
@@ -24,14 +26,19 @@ int fused_work_create(const struct fused *f, struct fused_work **out, struct err
     w->row[1] = mem_calloc(words, sizeof(uint32_t));
     w->value = mem_calloc(words, sizeof(float));
     w->line = mem_calloc(FUSED_GROUP * f->lines + 1, sizeof *w->line);
+    w->mask = mem_calloc(FUSED_GROUP * fused_masks(2 * f->most_words), sizeof *w->mask);
     w->base = mem_calloc(FUSED_GROUP * base_ld(f), sizeof(float));
     w->embedded = mem_calloc(FUSED_GROUP * (f->embedded.words + FUSED_K), sizeof *w->embedded);
-    if (!w->line || !w->embedded || !w->row[0] || !w->row[1] || !w->value || !w->base) {
+    if (!w->line || !w->embedded || !w->row[0] || !w->row[1] || !w->value || !w->base || !w->mask) {
         fused_work_free(w);
         return err_nomem(e, words * sizeof(float));
     }
     *out = w;
     return 0;
+}
+
+struct fused_skipped fused_skipped(const struct fused_work *w) {
+    return (struct fused_skipped){w->rows, w->skipped};
 }
 
 void fused_work_free(struct fused_work *w) {
@@ -41,6 +48,7 @@ void fused_work_free(struct fused_work *w) {
     mem_free(w->value);
     mem_free(w->base);
     mem_free(w->line);
+    mem_free(w->mask);
     mem_free(w->embedded);
     mem_free(w);
 }
@@ -214,9 +222,46 @@ static void sum_words(struct group *g, uint32_t *out) {
 
 /* ---- layers ---- */
 
+/* Sets the row's masks; how many columns of all rows are not 0. */
+static size_t mask_rows(struct group *g, const struct fused_layer *l, const uint32_t *x) {
+    const struct fused_kernels *k = &g->f->k;
+    size_t ld = g->f->most_words;
+    return g->f->in == IN_BF16 ? k->mask_bf16(g->n, l->words, x, ld, g->w->mask)
+                               : k->mask_f32(g->n, l->words, (const float *)(const void *)x, ld, g->w->mask);
+}
+
+/* Whether few enough are left; notes what is left out. */
+static bool mostly_zeros(struct group *g, const struct fused_layer *l, const uint32_t *x) {
+    if (!l->strips) return false;
+    size_t all = g->n * l->k, left = mask_rows(g, l, x);
+    if (100 * left > (size_t)l->skip_up_to * all) return false;
+    g->w->skipped += (double)((all - left) * l->n);
+    return true;
+}
+
+static void multiply_left(struct group *g, const struct fused_layer *l, const uint32_t *x, float *out) {
+    const struct fused_kernels *k = &g->f->k;
+    const uint64_t *mask = g->w->mask;
+    size_t ld = g->f->most_words;
+    for (size_t p = 0; p < l->n_pad; p += FUSED_STRIP) {
+        size_t n = l->n_pad - p < FUSED_STRIP ? l->n_pad - p : FUSED_STRIP;
+        if (g->f->in == IN_BF16)
+            k->skip_bf16(g->n, l->words, x, ld, mask, n, (const uint16_t *)l->strips + p * 2 * l->words,
+                         out + p, ld, &g->ask);
+        else
+            k->skip_f32(g->n, l->words, (const float *)(const void *)x, ld, mask, n,
+                        (const float *)l->strips + p * l->words, l->bias + p, l->act == ACT_RELU, out + p, ld,
+                        &g->ask);
+    }
+}
+
 static void multiply(struct group *g, const struct fused_layer *l, const uint32_t *x, float *out) {
     const struct fused_kernels *k = &g->f->k;
     size_t ld = g->f->most_words;
+    if (mostly_zeros(g, l, x)) {
+        multiply_left(g, l, x, out);
+        return;
+    }
     for (size_t p = 0; p < l->n_pad; p += 32) {
         const uint32_t *w = l->weight + p * l->words;
         if (g->f->in == IN_F32)
@@ -307,6 +352,7 @@ static void run_group(struct group *g, float *score) {
 void fused_observe(const struct fused *f, struct fused_work *w, const struct fused_rows *in, float *score,
                    struct fused_ranges *ranges) {
     struct group g = {.f = f, .w = w, .in = in, .ranges = ranges};
+    w->rows += (double)in->n;
     list_rows(&g, 0, in->n < f->group ? in->n : f->group);
     ask_rest(&g);
     if (f->k.begin && f->in != IN_F32) f->k.begin();

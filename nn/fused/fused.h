@@ -10,6 +10,8 @@
  *   int8  table rows with a scale for each column, weights for each unit, activations for each column. The activations'
  *         scales come from `ranges`, seen by fused_observe() on training rows. Products by AMX, VNNI or plain C:
  *         the same whole numbers everywhere.
+ * Behind a relu, products skip the activations that are 0 (skip.c) where enough of them are: group by group, with the same
+ * scores to the bit. fp32, fp16 and bf16; from AVX512 on, and not by AMX.
  * The last layer, one dot product, is taken in float from the sums before it. Embeddings are multiplied in bf16 when the
  * precision is bf16 or int8 and the processor multiplies bf16, otherwise in floats.
  * A table without values (param.value NULL) is made up of zeros: for timing.
@@ -41,6 +43,7 @@ void fused_ranges_release(struct fused_ranges *r);
 struct fused_options {
     enum precision precision;
     enum isa isa;                      /* no more than this; ISA_BEST: whatever there is */
+    bool dense;                        /* zeros behind a relu are multiplied, too */
     const struct fused_ranges *ranges; /* int8 only */
     const struct fused
         *like; /* int8: the scales of tables' columns as in this one, made of the same chain with
@@ -55,6 +58,10 @@ int fused_create(const struct chain *c, const struct fused_options *o, struct fu
 void fused_free(struct fused *f);
 int fused_work_create(const struct fused *f, struct fused_work **out, struct err *e);
 void fused_work_free(struct fused_work *w);
+struct fused_skipped {           /* so far, by this thread */
+    double candidates, products; /* scored; a weight times a zero, left out */
+};
+struct fused_skipped fused_skipped(const struct fused_work *w);
 
 size_t fused_base_floats(const struct fused *f);
 /* base = bias + sum of user values (value[k][width], in the order of chain.user). */

@@ -36,8 +36,11 @@ struct fused_layer {
     size_t words, n_pad; /* inputs in 32-bit words, padded; units padded to 32 */
     enum act act;
     uint32_t *weight; /* panels, see kernels.h; the last layer: n = 1, floats[k] */
-    float *bias;      /* [n_pad] */
-    float *scale;     /* u8: sum of whole numbers -> value, [n_pad] */
+    void *
+        strips; /* the same weights for a product that skips zeros, see kernels.h; NULL: for dense ones only */
+    int skip_up_to; /* with strips: columns of 100 that are not 0, up to which that product is the faster one */
+    float *bias;    /* [n_pad] */
+    float *scale;   /* u8: sum of whole numbers -> value, [n_pad] */
     float *pack_scale,
         *pack_base; /* u8: -> the next layer's bytes, [n_pad]; of the activation's argument when that is
                                       none or relu (else of its value) */
@@ -48,6 +51,7 @@ struct fused {
     struct fused_kernels k;
     enum precision precision;
     enum arithmetic in;
+    bool skips; /* zeros behind a relu are not multiplied */
     bool round; /* IN_F32 with bf16: activations are rounded */
     size_t width, width_pad;
     enum act act;

@@ -4,6 +4,8 @@
  *   rows      32-bit words everywhere: a word holds 1 float, 2 bf16 or 4 bytes; a row of activations is padded with
  *             zeros to a multiple of FUSED_K words, weights beyond K are zeros
  *   weights   panels of 16 columns: [N/16][K words][16 columns] words, N padded to a multiple of 32
+ *   strips    weights for products that skip zeros: of up to 128 units (32, 64 or 96 in the last), a row for each column:
+ *             [N/128][K columns][units], in bf16 in the order of fused_skip_at_bf16()
  *   bf16 row  of a table: in each block of 32 columns, word i holds column i (low half) and column i + 16 (high half),
  *             so that a shift and a mask give both in order
  * A group is at most FUSED_GROUP rows; buffers have room for all of them, and kernels may write garbage into the rows
@@ -18,6 +20,8 @@
 #include <stdint.h>
 
 enum { FUSED_GROUP = 64, FUSED_K = 16, FUSED_TERMS = 32 };
+enum { FUSED_STRIP = 128, FUSED_MASK = 64 }; /* of products that skip zeros: units, and columns of a mask */
+static inline size_t fused_masks(size_t columns) { return (columns + FUSED_MASK - 1) / FUSED_MASK; }
 
 struct fused_sum { /* rows of a sum: base + sum over terms of table[ids[r]] */
     size_t width;  /* columns, padded to 32, for sums that pack to 64; in fp32 any number */
@@ -58,6 +62,16 @@ struct fused_kernels {
                      size_t ldc, struct fused_ask *ask);
     void (*mul_u8)(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint32_t *w, int32_t *c,
                    size_t ldc, struct fused_ask *ask);
+    /* Which of the columns are not 0, in masks[rows][fused_masks(columns)]; how many there are. The two products for
+     * rows with masks, n (32, 64, 96, 128) units from one strip: the same to the bit as mul_f32 and mul_bf16, faster where
+     * many are 0 (skip.c). NULL where nothing is gained; skip_f32 from ISA_AVX512 on, skip_bf16 at ISA_DOT. */
+    size_t (*mask_f32)(size_t rows, size_t k, const float *a, size_t lda, uint64_t *mask);
+    size_t (*mask_bf16)(size_t rows, size_t k, const uint32_t *a, size_t lda, uint64_t *mask);
+    void (*skip_f32)(size_t rows, size_t k, const float *a, size_t lda, const uint64_t *mask, size_t n,
+                     const float *w, const float *bias, bool relu, float *c, size_t ldc,
+                     struct fused_ask *ask);
+    void (*skip_bf16)(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint64_t *mask, size_t n,
+                      const uint16_t *w, float *c, size_t ldc, struct fused_ask *ask);
     /* out = bf16(x + bias, max 0 with relu); n columns, padded to 32 */
     void (*pack_bf16)(size_t rows, size_t n, const float *x, size_t ldx, const float *bias, bool relu,
                       uint32_t *out, size_t ld);
@@ -76,7 +90,11 @@ struct fused_kernels fused_kernels(enum isa limit);
 /* private to the kernels' files: each fills in what it has for that level */
 void fused_kernels_sum(struct fused_kernels *k);
 void fused_kernels_mul(struct fused_kernels *k);
+void fused_kernels_skip(struct fused_kernels *k);
 void fused_kernels_pack(struct fused_kernels *k);
+
+/* Where a strip of n units has the weight of a unit and a column. */
+size_t fused_skip_at_bf16(size_t n, size_t unit, size_t column);
 
 static inline uint32_t bf16_round(float x) { /* to nearest, ties to even; as AVX512_BF16 for normal numbers */
     union {

@@ -104,6 +104,7 @@ struct fused_kernels fused_kernels(enum isa limit) {
     struct fused_kernels k = {.isa = isa_limit(isa_best(), limit)};
     fused_kernels_sum(&k);
     fused_kernels_mul(&k);
+    fused_kernels_skip(&k);
     fused_kernels_pack(&k);
     return k;
 }

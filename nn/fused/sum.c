@@ -251,7 +251,7 @@ AVX512 static void sum_f32_zmm(size_t rows, const struct fused_sum *s, bool relu
 
 DOT static void sum_bf16_pack_dot(size_t rows, const struct fused_sum *s, bool relu, uint32_t *out,
                                   size_t ld) {
-    const __m512i high = _mm512_set1_epi32((int)0xffff0000);
+    const __m512bh high = (__m512bh)_mm512_set1_epi32(0x3f800000); /* 1 and 0 */
     for (size_t r = 0; r < rows; r++) {
         const char *at[FUSED_TERMS];
         const float *base = s->base + r * s->base_ld;
@@ -263,8 +263,7 @@ DOT static void sum_bf16_pack_dot(size_t rows, const struct fused_sum *s, bool r
                 for (size_t v = 0; v < 2; v++) {
                     __m512i x = _mm512_loadu_si512(at[k] + 2 * c + 64 * v);
                     sum[2 * v] = _mm512_add_ps(sum[2 * v], _mm512_castsi512_ps(_mm512_slli_epi32(x, 16)));
-                    sum[2 * v + 1] =
-                        _mm512_add_ps(sum[2 * v + 1], _mm512_castsi512_ps(_mm512_and_si512(x, high)));
+                    sum[2 * v + 1] = _mm512_dpbf16_ps(sum[2 * v + 1], (__m512bh)x, high);
                 }
             if (relu)
                 for (size_t v = 0; v < 4; v++) sum[v] = _mm512_max_ps(sum[v], _mm512_setzero_ps());

@@ -176,7 +176,7 @@ static void expect_best_first(const struct answered *a) {
 }
 
 Test(requests, each_step_of_the_engine_is_an_option_and_leaves_scores_and_order) {
-    enum { WHOLE, SPLIT_LAYERS, BY_COLUMN, FUSE, USER_CACHE, TOP_BY, OPTIONS };
+    enum { WHOLE, SPLIT_LAYERS, BY_COLUMN, FUSE, SKIP_ZEROS, USER_CACHE, TOP_BY, OPTIONS };
     static struct answered a[OPTIONS];
     const struct spread size = spread_fixed(CANDIDATES);
     struct measure_options m[OPTIONS];
@@ -186,7 +186,7 @@ Test(requests, each_step_of_the_engine_is_an_option_and_leaves_scores_and_order)
     open_world(&w);
     cr_assert_eq(requests_draw(&w.ds, &size, 10, 3, &q, NULL), 0);
     for (int i = 0; i < OPTIONS; i++) m[i] = w.x.measure;
-    m[SPLIT_LAYERS].split_layers = m[BY_COLUMN].by_column = m[FUSE].fuse = false;
+    m[SPLIT_LAYERS].split_layers = m[BY_COLUMN].by_column = m[FUSE].fuse = m[SKIP_ZEROS].skip_zeros = false;
     m[USER_CACHE].user_cache = 8;
     m[TOP_BY].top_by = TOP_BY_SORT;
     for (int i = 0; i < OPTIONS; i++) {
@@ -196,6 +196,7 @@ Test(requests, each_step_of_the_engine_is_an_option_and_leaves_scores_and_order)
             cr_expect_float_eq(a[i].score[k], a[WHOLE].score[k], 1e-5, "option %d", i);
         cr_expect_eq(a[i].user_hits, i == USER_CACHE ? 1 : 0);
         cr_expect_eq(served_options(&w.sweep, &m[i], true).fuse, i != FUSE);
+        cr_expect_eq(served_options(&w.sweep, &m[i], true).skip_zeros, i != SKIP_ZEROS);
         cr_expect_eq(served_options(&w.sweep, &m[i], false).user_cache, 0);
     }
     cr_expect_gt(a[SPLIT_LAYERS].flops, 1.5 * a[WHOLE].flops,

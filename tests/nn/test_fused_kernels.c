@@ -117,6 +117,101 @@ Test(fused_kernels, products_of_floats_with_bias_and_relu) {
     }
 }
 
+/* ---- products that skip zeros ---- */
+
+enum { UNITS = 128, COLUMNS = 2 * K };
+static float weight[UNITS][COLUMNS], strip[UNITS * COLUMNS], dense[ROWS * LD], panels[32 * COLUMNS];
+static uint64_t mask[ROWS * 4];
+static const size_t units[] = {32, 64, 96, 128};
+static const int kept[] = {0, 1, 30, 50, 97, 100}; /* of 100 columns */
+
+static bool zero_at(int percent) { return (int)rng_below(&r, 100) >= percent; }
+
+/* The masks' columns, one by one. */
+static size_t count_bits(size_t rows, size_t columns) {
+    size_t n = 0;
+    for (size_t i = 0; i < rows * fused_masks(columns); i++)
+        for (uint64_t m = mask[i]; m; m >>= 1) n += m & 1;
+    return n;
+}
+
+static void same_bits(const char *what, size_t rows, size_t first, size_t n_k, size_t n) {
+    for (size_t row = 0; row < rows; row++)
+        cr_assert_arr_eq(&c[row * LD + first], &dense[row * LD], 32 * sizeof(float),
+                         "%s: row %zu of %zu, units from %zu of %zu, %zu columns", what, row, rows, first, n,
+                         n_k);
+}
+
+Test(fused_kernels, skipping_zeros_changes_no_bit_in_floats) {
+    const size_t odd[] = {1, 7, 33, 64, 65, 112};
+    for (size_t i = 0; i < UNITS; i++) fill_floats(weight[i], COLUMNS);
+    fill_floats(bias, LD);
+    EACH_LEVEL(k) {
+        cr_expect_eq(!k.skip_f32, k.isa < ISA_AVX512);
+        if (!k.skip_f32) continue;
+        EACH(i, row_counts) EACH(j, odd) EACH(u, units) EACH(p, kept) {
+            size_t rows = row_counts[i], n_k = odd[j], n = units[u], ones = 0;
+            bool relu = (i + j + p) % 2;
+            struct fused_ask lines = ask();
+            float *x = (float *)a;
+            for (size_t at = 0; at < sizeof a / sizeof *a; at++) x[at] = zero_at(kept[p]) ? 0 : normal();
+            for (size_t row = 0; row < rows; row++)
+                for (size_t b = 0; b < n_k; b++) ones += x[row * LD + b] != 0;
+            for (size_t b = 0; b < n_k; b++)
+                for (size_t unit = 0; unit < n; unit++) strip[b * n + unit] = weight[unit][b];
+            cr_assert_eq(k.mask_f32(rows, n_k, x, LD, mask), ones);
+            cr_assert_eq(count_bits(rows, n_k), ones);
+            k.skip_f32(rows, n_k, x, LD, mask, n, strip, bias, relu, c, LD, &lines);
+            cr_expect_eq(lines.line + lines.n, line + sizeof line / sizeof *line);
+            for (size_t first = 0; first < n; first += 32) {
+                struct fused_ask none = {NULL, 0};
+                for (size_t unit = 0; unit < 32; unit++)
+                    for (size_t b = 0; b < n_k; b++)
+                        panels[(unit / 16 * n_k + b) * 16 + unit % 16] = weight[first + unit][b];
+                k.mul_f32(rows, n_k, x, LD, panels, bias + first, relu, dense, LD, &none);
+                same_bits(isa_names[k.isa], rows, first, n_k, n);
+            }
+        }
+    }
+}
+
+Test(fused_kernels, skipping_zeros_changes_no_bit_in_bf16) {
+    uint16_t *packed_strip = (uint16_t *)(void *)strip;
+    uint32_t *packed_panels = (uint32_t *)(void *)panels;
+    for (size_t i = 0; i < UNITS; i++) fill_floats(weight[i], COLUMNS);
+    EACH_LEVEL(k) {
+        if (!k.skip_bf16) continue; /* only where the dense products are AVX512_BF16's */
+        cr_expect_eq(k.isa, ISA_DOT);
+        EACH(i, row_counts) EACH(j, widths) EACH(u, units) EACH(p, kept) {
+            size_t rows = row_counts[i], words = widths[j], n = units[u], ones = 0;
+            struct fused_ask lines = ask();
+            for (size_t at = 0; at < sizeof a / sizeof *a; at++)
+                a[at] = (zero_at(kept[p]) ? 0 : bf16_round(normal())) |
+                        (zero_at(kept[p]) ? 0 : bf16_round(normal()) << 16);
+            for (size_t row = 0; row < rows; row++)
+                for (size_t b = 0; b < 2 * words; b++)
+                    ones += (a[row * LD + b / 2] >> 16 * (b % 2) & 0xffff) != 0;
+            for (size_t b = 0; b < 2 * words; b++)
+                for (size_t unit = 0; unit < n; unit++)
+                    packed_strip[fused_skip_at_bf16(n, unit, b)] = (uint16_t)bf16_round(weight[unit][b]);
+            cr_assert_eq(k.mask_bf16(rows, words, a, LD, mask), ones);
+            cr_assert_eq(count_bits(rows, 2 * words), ones);
+            k.skip_bf16(rows, words, a, LD, mask, n, packed_strip, c, LD, &lines);
+            cr_expect_eq(lines.line + lines.n, line + sizeof line / sizeof *line);
+            for (size_t first = 0; first < n; first += 32) {
+                struct fused_ask none = {NULL, 0};
+                for (size_t unit = 0; unit < 32; unit++)
+                    for (size_t b = 0; b < words; b++)
+                        packed_panels[(unit / 16 * words + b) * 16 + unit % 16] =
+                            bf16_round(weight[first + unit][2 * b]) |
+                            bf16_round(weight[first + unit][2 * b + 1]) << 16;
+                k.mul_bf16(rows, words, a, LD, packed_panels, dense, LD, &none);
+                same_bits(isa_names[k.isa], rows, first, words, n);
+            }
+        }
+    }
+}
+
 Test(fused_kernels, lines_asked_for_are_taken_from_the_front_and_never_beyond_the_list) {
     EACH_LEVEL(k) {
         struct fused_ask lines = ask();

@@ -118,6 +118,61 @@ Test(scorer_fused, fp32_equals_the_pair_program_op_by_op) {
     }
 }
 
+/* Of both users' scores by one scorer. */
+static double skipped(const struct graph *g, const struct scorer_options *o, float *out) {
+    struct scorer *s;
+    uint32_t items[600];
+    struct rng r = rng_init(5, 5);
+    for (size_t i = 0; i < 600; i++) items[i] = (uint32_t)rng_below(&r, TOY_ITEMS);
+    cr_assert_eq(scorer_create(g, &data, o, NULL, &s, &e), 0, "%s", e.msg);
+    cr_expect_eq(scorer_cost(s).flops_skipped, 0, "nothing is scored yet");
+    cr_assert_eq(scorer_score(s, &(struct request){.user = 1, .n = 600, .items = items}, out, &e), 0);
+    struct scorer_cost c = scorer_cost(s);
+    cr_expect_leq(c.flops_skipped, c.flops_per_candidate);
+    scorer_free(s);
+    return c.flops_skipped;
+}
+
+Test(scorer_fused, activations_that_are_0_are_skipped_behind_a_relu_alone_and_the_scores_stay_the_same) {
+    static float all[600], some[600];
+    static const enum act acts[] = {ACT_RELU, ACT_SIGMOID};
+    EACH_MODEL(m) for (size_t a = 0; a < 2; a++) {
+        struct graph g;
+        if (a && strstr(models[m].options, "batch_norm")) continue; /* its relu is a node of its own */
+        toy_model(models[m].variant, models[m].options, &g);
+        set_acts(&g, acts[a]);
+        for (enum precision p = PRECISION_FP32; p <= PRECISION_INT8; p++)
+            for (enum isa isa = ISA_AVX2; isa <= isa_best(); isa++) {
+                struct scorer_options o = options(p, isa);
+                double some_flops = skipped(&g, &o, some);
+                o.skip_zeros = false;
+                cr_expect_eq(skipped(&g, &o, all), 0);
+                cr_assert_arr_eq(some, all, sizeof all, "%s, %s, %s: other scores", models[m].options,
+                                 precision_names[p], isa_names[isa]);
+                if (isa < ISA_AVX512 || p == PRECISION_INT8 || acts[a] != ACT_RELU)
+                    cr_expect_eq(some_flops, 0, "%s, %s", precision_names[p], isa_names[isa]);
+                else if (p == PRECISION_FP32 && m == 4) /* wide layers */
+                    cr_expect_gt(some_flops, 0, "%s", isa_names[isa]);
+            }
+        graph_release(&g);
+    }
+}
+
+/* By hand: the second layer's FLOPs times the share of zeros that the first layer's units have. */
+Test(scorer_fused, what_is_skipped_is_counted) {
+    struct graph g;
+    static float out[600];
+    toy_model("mlp", "{dim: 4, hidden: [64, 128]}", &g);
+    int bias = graph_find_param(&g, "mlp.0.bias");
+    cr_assert_geq(bias, 0);
+    for (size_t k = 0; k < 64; k++) g.param[bias]->value[k] = k % 4 ? -1000 : 1000; /* 16 of 64 are there */
+    const struct scorer_options o = options(PRECISION_FP32, ISA_BEST);
+    double flops = skipped(&g, &o, out);
+    if (isa_best() < ISA_AVX512) cr_skip_test("no level of this processor skips zeros");
+    cr_expect_eq(flops, 2.0 * 48 * 128);
+    graph_release(&g);
+}
+
 Test(scorer_fused, any_number_of_candidates_and_threads_gives_the_same_scores_to_the_bit) {
     static const size_t counts[] = {1, 2, 13, 14, 15, 55, 56, 57, 63, 64, 65, 128, 129, 700, 1500};
     static float whole[3000], got[3000];
