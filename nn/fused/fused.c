@@ -335,17 +335,64 @@ static float *hidden_words(struct group *g) {
         multiply(g, &f->layer[i], g->w->row[i % 2], g->w->value);
         if (i + 2 < f->n_layers) pack(g, &f->layer[i], g->w->value, g->w->row[(i + 1) % 2]);
     }
-    to_values(g, &f->layer[f->n_layers - 2], g->w->value);
     return g->w->value;
+}
+
+enum { LANES = 16 };
+
+/* relu(scale x + bias) . weight, a row a candidate; `whole`: x are whole numbers, and have a scale. */
+static inline __attribute__((always_inline)) void relu_dot(bool whole, size_t rows,
+                                                           const struct fused_layer *l, size_t ld,
+                                                           const float *x, const float *weight,
+                                                           float *score) {
+    for (size_t r = 0; r < rows; r++) {
+        float sum[LANES] = {0};
+        for (size_t c = 0; c < l->n; c += LANES)
+            for (size_t i = 0; i < LANES; i++) { /* padded with zeros */
+                float v = x[r * ld + c + i];
+                if (whole) {
+                    int32_t n;
+                    memcpy(&n, &x[r * ld + c + i], sizeof n);
+                    v = l->scale[c + i] * (float)n;
+                }
+                v += l->bias[c + i];
+                sum[i] += (v > 0 ? v : 0) * weight[c + i];
+            }
+        for (size_t half = LANES / 2; half; half /= 2)
+            for (size_t i = 0; i < half; i++) sum[i] += sum[i + half];
+        score[r] = sum[0];
+    }
+}
+
+KERNEL static void relu_dot_sums(size_t rows, const struct fused_layer *l, size_t ld, const float *x,
+                                 const float *weight, float *score) {
+    relu_dot(false, rows, l, ld, x, weight, score);
+}
+
+KERNEL static void relu_dot_whole(size_t rows, const struct fused_layer *l, size_t ld, const float *x,
+                                  const float *weight, float *score) {
+    relu_dot(true, rows, l, ld, x, weight, score);
+}
+
+/* The last layer, from what the one before it left: activated floats, or sums without bias and activation. */
+static void last_layer(struct group *g, float *x, float *score) {
+    const struct fused *f = g->f;
+    const struct fused_layer *last = &f->layer[f->n_layers - 1], *before = last - 1;
+    const float *weight = f->towers ? g->in->base + f->width_pad : (float *)(void *)last->weight;
+    bool sums = f->in != IN_F32 && f->n_layers > 1;
+    if (sums && before->act == ACT_RELU) {
+        (f->in == IN_U8 ? relu_dot_whole : relu_dot_sums)(g->n, before, f->most_words, x, weight, score);
+        return;
+    }
+    if (sums) to_values(g, before, x);
+    vec_row_dot(g->n, last->k, (struct mat){score, 1}, (struct mat){x, f->most_words},
+                (struct mat){(float *)weight, 0}, false);
 }
 
 static void run_group(struct group *g, float *score) {
     const struct fused *f = g->f;
     const struct fused_layer *last = &f->layer[f->n_layers - 1];
-    float *x = f->in == IN_F32 ? hidden_floats(g) : hidden_words(g);
-    const float *weight = f->towers ? g->in->base + f->width_pad : (float *)(void *)last->weight;
-    vec_row_dot(g->n, last->k, (struct mat){score, 1}, (struct mat){x, f->most_words},
-                (struct mat){(float *)weight, 0}, false);
+    last_layer(g, f->in == IN_F32 ? hidden_floats(g) : hidden_words(g), score);
     vec_bias_act(g->n, 1, (struct mat){score, 1}, last->bias, last->act);
 }
 

@@ -359,7 +359,7 @@ static int make(struct fused *f, const struct chain *c, const struct fused_optio
     f->width = c->width;
     f->width_pad = pad(c->width, c->n_layers > 1 ? 64 : 32); /* see kernels.h */
     f->act = c->act;
-    f->group = f->in == IN_F32 ? 56 : FUSED_GROUP; /* whole register tiles */
+    f->group = f->in != IN_F32 && f->k.begin ? FUSED_GROUP : 56; /* whole register tiles */
     TRY(make_sum(f, c, o, e));
     TRY(make_layers(f, c, o->ranges, e));
     f->zeros = floats(f, f->most_floats);
