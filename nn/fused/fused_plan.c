@@ -221,15 +221,15 @@ int fused_make_layer(struct arena *a, enum arithmetic in, enum precision p, cons
 }
 
 /* Where both products took the same time on the EPYC of docs/performance.md: with 256 columns and 128 units at 75 of 100,
- * with 128 and 64 at 60, in fp32 as in bf16. */
-enum { SKIP_WIDE = 73, SKIP_NARROW = 58 };
+ * with 128 and 64 at 60, in fp32 as in bf16. With 32 units most of the time goes beside the sums (33 in bf16): always dense. */
+enum { SKIP_WIDE = 73, SKIP_NARROW = 58, SKIP_UNITS = 64 };
 
 /* Behind a relu, where the level has such products. */
 static int make_strips(struct fused *f, const struct chain_layer *from, struct fused_layer *l,
                        struct err *e) {
     bool bf16 = f->in == IN_BF16;
     size_t columns = bf16 ? 2 * l->words : l->words, bytes = columns * l->n_pad * (bf16 ? 2 : 4);
-    if (f->in == IN_U8 || (bf16 ? !f->k.skip_bf16 : !f->k.skip_f32)) return 0;
+    if (l->n_pad < SKIP_UNITS || f->in == IN_U8 || (bf16 ? !f->k.skip_bf16 : !f->k.skip_f32)) return 0;
     if (!(l->strips = arena_alloc(&f->arena, bytes))) return err_nomem(e, bytes);
     l->skip_up_to = l->n_pad >= FUSED_STRIP ? SKIP_WIDE : SKIP_NARROW;
     for (size_t unit = 0; unit < l->n; unit++) {

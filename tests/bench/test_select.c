@@ -87,7 +87,7 @@ Test(select, fscd_prefers_the_cheaper_of_two_equally_useful_fields) {
         "  derive:\n    twin: {kind: cross, of: [k, i0], buckets: 1000}\n",
         "variants:\n  - cold: {dim: 8, hidden: [24]}\nfeatures: {all: [u0, i0, twin]}\n"
         "train: {batch: 128, epochs: 6, learning_rate: 0.004, patience: 0}\nmeasure: {candidates: []}\n"
-        "select: {rank_by: [fscd], top_k: [2], fscd: {strength: 3}}\n");
+        "select: {rank_by: [fscd], top_k: [2], fscd: {strength: 5}}\n");
     /* Costs are measured: another program's turn on the processor may fall on the cheap field's. Then once more, anew. */
     double dear = 0, cheap = 0;
     for (int attempt = 0; attempt < 5 && !(dear > 2 * cheap); attempt++) {
