@@ -11,6 +11,7 @@ struct fused_work {
     uint32_t *embedded;   /* [FUSED_GROUP][words of the embeddings, and FUSED_K] */
     const char **line;    /* of a group's table rows */
     uint64_t *mask;       /* [FUSED_GROUP][masks of 2 most_words]: of a row's columns that are not 0 */
+    uint32_t *pairs;      /* [as many][FUSED_MASK / 2], bf16: those columns by twos */
     double rows, skipped; /* candidates so far, and products that were left out */
 };
 
@@ -26,10 +27,13 @@ int fused_work_create(const struct fused *f, struct fused_work **out, struct err
     w->row[1] = mem_calloc(words, sizeof(uint32_t));
     w->value = mem_calloc(words, sizeof(float));
     w->line = mem_calloc(FUSED_GROUP * f->lines + 1, sizeof *w->line);
-    w->mask = mem_calloc(FUSED_GROUP * fused_masks(2 * f->most_words), sizeof *w->mask);
+    size_t masks = FUSED_GROUP * fused_masks(2 * f->most_words);
+    w->mask = mem_calloc(masks, sizeof *w->mask);
+    w->pairs = mem_calloc(masks, FUSED_MASK / 2 * sizeof *w->pairs);
     w->base = mem_calloc(FUSED_GROUP * base_ld(f), sizeof(float));
     w->embedded = mem_calloc(FUSED_GROUP * (f->embedded.words + FUSED_K), sizeof *w->embedded);
-    if (!w->line || !w->embedded || !w->row[0] || !w->row[1] || !w->value || !w->base || !w->mask) {
+    if (!w->line || !w->embedded || !w->row[0] || !w->row[1] || !w->value || !w->base || !w->mask ||
+        !w->pairs) {
         fused_work_free(w);
         return err_nomem(e, words * sizeof(float));
     }
@@ -49,6 +53,7 @@ void fused_work_free(struct fused_work *w) {
     mem_free(w->base);
     mem_free(w->line);
     mem_free(w->mask);
+    mem_free(w->pairs);
     mem_free(w->embedded);
     mem_free(w);
 }
@@ -226,7 +231,7 @@ static void sum_words(struct group *g, uint32_t *out) {
 static size_t mask_rows(struct group *g, const struct fused_layer *l, const uint32_t *x) {
     const struct fused_kernels *k = &g->f->k;
     size_t ld = g->f->most_words;
-    return g->f->in == IN_BF16 ? k->mask_bf16(g->n, l->words, x, ld, g->w->mask)
+    return g->f->in == IN_BF16 ? k->mask_bf16(g->n, l->words, x, ld, g->w->mask, g->w->pairs)
                                : k->mask_f32(g->n, l->words, (const float *)(const void *)x, ld, g->w->mask);
 }
 
@@ -246,7 +251,7 @@ static void multiply_left(struct group *g, const struct fused_layer *l, const ui
     for (size_t p = 0; p < l->n_pad; p += FUSED_STRIP) {
         size_t n = l->n_pad - p < FUSED_STRIP ? l->n_pad - p : FUSED_STRIP;
         if (g->f->in == IN_BF16)
-            k->skip_bf16(g->n, l->words, x, ld, mask, n, (const uint16_t *)l->strips + p * 2 * l->words,
+            k->skip_bf16(g->n, l->words, mask, g->w->pairs, n, (const uint16_t *)l->strips + p * 2 * l->words,
                          out + p, ld, &g->ask);
         else
             k->skip_f32(g->n, l->words, (const float *)(const void *)x, ld, mask, n,

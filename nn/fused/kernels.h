@@ -64,13 +64,14 @@ struct fused_kernels {
                    size_t ldc, struct fused_ask *ask);
     /* Which of the columns are not 0, in masks[rows][fused_masks(columns)]; how many there are. The two products for
      * rows with masks, n (32, 64, 96, 128) units from one strip: the same to the bit as mul_f32 and mul_bf16, faster where
-     * many are 0 (skip.c). NULL where nothing is gained; skip_f32 from ISA_AVX512 on, skip_bf16 at ISA_DOT. */
+     * many are 0 (skip.c). bf16: the columns that are not 0 by twos as well, FUSED_MASK / 2 words a mask. NULL where nothing is gained; skip_f32 from ISA_AVX512 on, skip_bf16 at ISA_DOT. */
     size_t (*mask_f32)(size_t rows, size_t k, const float *a, size_t lda, uint64_t *mask);
-    size_t (*mask_bf16)(size_t rows, size_t k, const uint32_t *a, size_t lda, uint64_t *mask);
+    size_t (*mask_bf16)(size_t rows, size_t k, const uint32_t *a, size_t lda, uint64_t *mask,
+                        uint32_t *pairs);
     void (*skip_f32)(size_t rows, size_t k, const float *a, size_t lda, const uint64_t *mask, size_t n,
                      const float *w, const float *bias, bool relu, float *c, size_t ldc,
                      struct fused_ask *ask);
-    void (*skip_bf16)(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint64_t *mask, size_t n,
+    void (*skip_bf16)(size_t rows, size_t k, const uint64_t *mask, const uint32_t *pairs, size_t n,
                       const uint16_t *w, float *c, size_t ldc, struct fused_ask *ask);
     /* out = bf16(x + bias, max 0 with relu); n columns, padded to 32 */
     void (*pack_bf16)(size_t rows, size_t n, const float *x, size_t ldx, const float *bias, bool relu,

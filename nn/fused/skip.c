@@ -97,39 +97,49 @@ enum { PAIRED = 2 * LANES }; /* columns of a vector */
 /* The mask's bits, and the words' halves, are in the order in which the instruction adds. */
 DOT INLINE __m512i swapped(const uint32_t *x) { return _mm512_rol_epi32(_mm512_loadu_si512(x), 16); }
 
-DOT static size_t mask_bf16_dot(size_t rows, size_t k, const uint32_t *a, size_t lda, uint64_t *mask) {
-    size_t n = 0;
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < k; c += FUSED_MASK / 2) {
-            __m512i lo = swapped(a + r * lda + c),
-                    hi = k - c > LANES ? swapped(a + r * lda + c + LANES) : _mm512_setzero_si512();
-            uint64_t m = (uint64_t)_mm512_test_epi16_mask(hi, hi) << 32 | _mm512_test_epi16_mask(lo, lo);
-            *mask++ = m;
-            n += (size_t)__builtin_popcountll(m);
+/* The columns in the mask side by side, then zeros up to 64. */
+DOT INLINE uint64_t list_bf16(__m512i lo, __m512i hi, uint16_t *list) {
+    __mmask32 in_lo = _mm512_test_epi16_mask(lo, lo), in_hi = _mm512_test_epi16_mask(hi, hi);
+    _mm512_storeu_si512(list + PAIRED, _mm512_setzero_si512());
+    _mm512_storeu_si512(list, _mm512_maskz_compress_epi16(in_lo, lo));
+    _mm512_storeu_si512(list + __builtin_popcount(in_lo), _mm512_maskz_compress_epi16(in_hi, hi));
+    return (uint64_t)in_hi << PAIRED | in_lo;
+}
+
+/* The first of two is the high half. */
+DOT INLINE void pair_up(size_t masks, uint16_t *list) {
+    for (size_t i = 0; i < masks * FUSED_MASK; i += PAIRED)
+        _mm512_storeu_si512(list + i, _mm512_rol_epi32(_mm512_loadu_si512(list + i), 16));
+}
+
+/* A row's lists are paired up when those of the next are written: they are still on their way to the cache before. */
+DOT static size_t mask_bf16_dot(size_t rows, size_t k, const uint32_t *a, size_t lda, uint64_t *mask,
+                                uint32_t *pairs) {
+    size_t n = 0, masks = fused_masks(2 * k), ld = masks * FUSED_MASK;
+    uint16_t *list = (uint16_t *)(void *)pairs;
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t t = 0; t < masks; t++) {
+            const uint32_t *x = a + r * lda + t * LANES * 2;
+            bool half = k - t * LANES * 2 <= LANES;
+            __m512i lo = swapped(x), hi = half ? _mm512_setzero_si512() : swapped(x + LANES);
+            *mask = list_bf16(lo, hi, list + r * ld + t * FUSED_MASK);
+            n += (size_t)__builtin_popcountll(*mask++);
         }
+        if (r) pair_up(masks, list + (r - 1) * ld);
+    }
+    if (rows) pair_up(masks, list + (rows - 1) * ld);
     return n;
 }
 
-/* The columns in the mask side by side, and zeros behind them. */
-DOT INLINE void list_bf16(uint64_t m, const uint32_t *a, uint16_t *list) {
-    size_t lo = (size_t)__builtin_popcountll(m & 0xffffffff), n = (size_t)__builtin_popcountll(m);
-    _mm512_storeu_si512(list, _mm512_maskz_compress_epi16((__mmask32)m, swapped(a)));
-    if (m >> 32)
-        _mm512_storeu_si512(list + lo, _mm512_maskz_compress_epi16((__mmask32)(m >> 32), swapped(a + LANES)));
-    _mm512_storeu_si512(list + n, _mm512_setzero_si512());
-}
-
 /* Two columns at a time; an odd one is followed by a 0. */
-DOT INLINE void add_bf16(int n, uint64_t m, const uint32_t *a, const uint16_t *w, __m512 *sum) {
-    uint16_t list[FUSED_MASK + 2 * PAIRED];
-    list_bf16(m, a, list);
-    for (const uint16_t *at = list; m; at += 2) {
+DOT INLINE void add_bf16(int n, uint64_t m, const uint32_t *pair, const uint16_t *w, __m512 *sum) {
+    while (m) {
         size_t first = (size_t)__builtin_ctzll(m);
         m &= m - 1;
         size_t second = m ? (size_t)__builtin_ctzll(m) : first;
         m &= m - 1;
         const uint16_t *row = w + first * LANES * (size_t)n, *next = w + second * LANES * (size_t)n;
-        __m512bh x = (__m512bh)_mm512_set1_epi32((int)((uint32_t)at[0] << 16 | at[1]));
+        __m512bh x = (__m512bh)_mm512_set1_epi32((int)*pair++);
 #pragma GCC unroll 4
         for (int j = 0; j < n / 2; j++) {
             __m512i hi = _mm512_loadu_si512(row + PAIRED * j), lo = _mm512_loadu_si512(next + PAIRED * j);
@@ -140,25 +150,25 @@ DOT INLINE void add_bf16(int n, uint64_t m, const uint32_t *a, const uint16_t *w
     }
 }
 
-DOT INLINE void strip_bf16(int n, size_t rows, size_t k, const uint32_t *a, size_t lda, const uint64_t *mask,
+DOT INLINE void strip_bf16(int n, size_t rows, size_t k, const uint64_t *mask, const uint32_t *list,
                            const uint16_t *w, float *c, size_t ldc, struct fused_ask *ask) {
     size_t masks = fused_masks(2 * k);
-    for (size_t t = 0; t < masks; t++, a += FUSED_MASK / 2, w += FUSED_MASK * LANES * (size_t)n)
+    for (size_t t = 0; t < masks; t++, w += FUSED_MASK * LANES * (size_t)n)
         for (size_t r = 0; r < rows; r++) {
             __m512 sum[MOST];
             float *out = c + r * ldc;
             EACH_SUM sum[j] = t ? _mm512_loadu_ps(out + LANES * j) : _mm512_setzero_ps();
             ask_some(ask);
-            add_bf16(n, mask[r * masks + t], a + r * lda, w, sum);
+            add_bf16(n, mask[r * masks + t], list + (r * masks + t) * FUSED_MASK / 2, w, sum);
             EACH_SUM _mm512_storeu_ps(out + LANES * j, sum[j]);
         }
 }
 
-DOT static void skip_bf16_dot(size_t rows, size_t k, const uint32_t *a, size_t lda, const uint64_t *mask,
-                              size_t n, const uint16_t *w, float *c, size_t ldc, struct fused_ask *ask) {
+DOT static void skip_bf16_dot(size_t rows, size_t k, const uint64_t *mask, const uint32_t *list, size_t n,
+                              const uint16_t *w, float *c, size_t ldc, struct fused_ask *ask) {
 #define STRIP(vectors)                                                                                       \
     case vectors *LANES:                                                                                     \
-        strip_bf16(vectors, rows, k, a, lda, mask, w, c, ldc, ask);                                          \
+        strip_bf16(vectors, rows, k, mask, list, w, c, ldc, ask);                                            \
         break;
     switch (n) { STRIP(2) STRIP(4) STRIP(6) STRIP(8) }
 #undef STRIP

@@ -122,6 +122,7 @@ Test(fused_kernels, products_of_floats_with_bias_and_relu) {
 enum { UNITS = 128, COLUMNS = 2 * K };
 static float weight[UNITS][COLUMNS], strip[UNITS * COLUMNS], dense[ROWS * LD], panels[32 * COLUMNS];
 static uint64_t mask[ROWS * 4];
+static uint32_t pairs[ROWS * 4 * FUSED_MASK / 2];
 static const size_t units[] = {32, 64, 96, 128};
 static const int kept[] = {0, 1, 30, 50, 97, 100}; /* of 100 columns */
 
@@ -194,9 +195,9 @@ Test(fused_kernels, skipping_zeros_changes_no_bit_in_bf16) {
             for (size_t b = 0; b < 2 * words; b++)
                 for (size_t unit = 0; unit < n; unit++)
                     packed_strip[fused_skip_at_bf16(n, unit, b)] = (uint16_t)bf16_round(weight[unit][b]);
-            cr_assert_eq(k.mask_bf16(rows, words, a, LD, mask), ones);
+            cr_assert_eq(k.mask_bf16(rows, words, a, LD, mask, pairs), ones);
             cr_assert_eq(count_bits(rows, 2 * words), ones);
-            k.skip_bf16(rows, words, a, LD, mask, n, packed_strip, c, LD, &lines);
+            k.skip_bf16(rows, words, mask, pairs, n, packed_strip, c, LD, &lines);
             cr_expect_eq(lines.line + lines.n, line + sizeof line / sizeof *line);
             for (size_t first = 0; first < n; first += 32) {
                 struct fused_ask none = {NULL, 0};
