@@ -221,7 +221,7 @@ int fused_make_layer(struct arena *a, enum arithmetic in, enum precision p, cons
 }
 
 /* Where both products took the same time on the EPYC of docs/performance.md: with 256 columns and 128 units at 75 of 100,
- * with 128 and 64 at 60, in fp32 as in bf16. With 32 units most of the time goes beside the sums (33 in bf16): always dense. */
+ * with 128 and 64 at 60 in fp32 and 67 in bf16. With 32 units most of the time goes beside the sums (33 in bf16): always dense. */
 enum { SKIP_WIDE = 73, SKIP_NARROW = 58, SKIP_UNITS = 64 };
 
 /* Behind a relu, where the level has such products. */
