@@ -18,7 +18,8 @@ static void write_plan(const char *variants, const char *measure) {
     char rest[800];
     snprintf(rest, sizeof rest,
              "variants: %s\nseeds: [1, 2]\ntrain: {batch: 128, epochs: 2}\n"
-             "measure: {candidates: [10], requests: 400, min_seconds: 0, recall_k: 10, recall_m: 5, "
+             "measure: {candidates: [10], skip_zeros: false, requests: 400, min_seconds: 0, recall_k: 10, "
+             "recall_m: 5, "
              "recall_candidates: 30, cascade_k: [20, 5, 10, 400]%s}\n",
              variants, measure);
     scratch_write(&s, "x.yaml", small_experiment(&s, 3000, rest));
