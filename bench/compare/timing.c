@@ -79,6 +79,7 @@ int timing_gate(const struct timing *t, int point, int metric, int first, struct
     if (stat_centre(ratio, n, confidence, &centre, &lo, &hi) || stat_signed_rank(ratio, n, &g->p) ||
         stat_centre(base, n, confidence, &typical, &unused[0], &unused[1]))
         return err_nomem(e, n * n * sizeof(double));
+    if (n && isnan(g->p)) g->p = 1; /* no group differs: all lie as much above 0 as these */
     g->worse = exp(centre) - 1;
     g->lo = exp(lo) - 1;
     g->hi = exp(hi) - 1;

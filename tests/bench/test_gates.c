@@ -74,6 +74,27 @@ Test(timing, a_noisy_machine_is_undecided) {
     comparison_release(&c);
 }
 
+/* As of a request of less than a microsecond, on a clock of some nanoseconds. */
+Test(timing, medians_that_are_the_same_in_every_group_are_no_regression) {
+    struct timing t;
+    struct comparison c;
+    struct err e = ERR_INIT;
+    int64_t took[400];
+    timing_init(&t, 6);
+    comparison_init(&c);
+    c.base = c.new = "program";
+    cr_assert_eq(timing_name(&t, names, 1, &e), 0);
+    for (int i = 0; i < 400; i++) took[i] = 660 + 10 * (i % 40 / 36);
+    for (int group = 0; group < 6; group++) cr_assert_eq(timing_add(&t, 0, took, took, 400, &e), 0);
+    cr_assert_eq(timing_gates(&t, &c, &e), 0);
+    cr_assert_eq(comparison_judge(&c, &e), 0);
+    cr_expect_eq(comparison_code(&c), 0, "%s", c.gate[TIMING_P50].note);
+    cr_expect_eq(c.gate[TIMING_P50].verdict, GATE_OK);
+    cr_expect_eq(c.gate[TIMING_P50].p, 1);
+    timing_release(&t);
+    comparison_release(&c);
+}
+
 /* The smallest p of n groups is 2^-n: of 6 it can count among 3 gates, and not among 6. */
 Test(timing, what_is_beyond_its_margin_is_never_ok_however_few_the_groups) {
     struct comparison c = timed(1.5, .01, 1, 6);
