@@ -173,3 +173,9 @@ double scratch_uniform(unsigned *state) {
     *state = *state * 1664525u + 1013904223u;
     return (double)(*state >> 8) / (1 << 24);
 }
+
+size_t count_parts(const char *text, const char *part) {
+    size_t n = 0;
+    for (; (text = strstr(text, part)); text++) n++;
+    return n;
+}

@@ -35,6 +35,7 @@ char *without_columns(struct scratch *s, const char *table, const char *drop);
  * none. */
 const char *cell(struct scratch *s, const char *table, const char *key, const char *column);
 size_t count_lines(const char *text);
+size_t count_parts(const char *text, const char *part); /* how often it is in there */
 
 /* An experiment on `rows` synthetic rows, inline; `rest` is appended: variants, train, ... */
 char *small_experiment(struct scratch *s, int rows, const char *rest);

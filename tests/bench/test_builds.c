@@ -52,12 +52,6 @@ Test(builds, the_commands_of_the_page_on_pipelines_do_what_it_says, .timeout = 6
     cr_expect_eq(system(command), 0, "%s", scratch_read(&s, "log"));
 }
 
-static size_t count(const char *text, const char *part) {
-    size_t n = 0;
-    for (; (text = strstr(text, part)); text++) n++;
-    return n;
-}
-
 /* An open loop of an hour and a search for the usable rate would show in the time that this test takes. */
 Test(builds, gate_the_closed_loop_alone_whatever_loads_the_experiment_asks_for, .timeout = 120) {
     scratch_write(&s, "loads.yaml",
@@ -76,7 +70,7 @@ Test(builds, gate_the_closed_loop_alone_whatever_loads_the_experiment_asks_for, 
     for (size_t i = 0; i < sizeof once / sizeof *once; i++) {
         char metric[64];
         snprintf(metric, sizeof metric, "\"metric\": \"%s\"", once[i]);
-        cr_expect_eq(count(json, metric), 1, "%s in %s", metric, json);
+        cr_expect_eq(count_parts(json, metric), 1, "%s in %s", metric, json);
     }
 }
 
@@ -190,8 +184,8 @@ Test(builds, every_chosen_and_tuned_model_that_was_measured_can_be_measured_in_t
     const char *names = strchr(strchr(r.out, '\n') + 1, '\n') + 1,
                *subsets = scratch_read(&s, "out/subsets.csv");
     cr_expect_str_eq(names, points_of(scratch_read(&s, "out/compute.csv"), subsets));
-    cr_expect_geq(count(names, "cold,"), 4, "%s", names);
-    cr_expect_geq(count(names, "student,"), 2, "%s", names);
+    cr_expect_geq(count_parts(names, "cold,"), 4, "%s", names);
+    cr_expect_geq(count_parts(names, "student,"), 2, "%s", names);
     cr_expect_not(strstr(names, "mlp,"), "a teacher is no candidate");
 }
 
@@ -274,7 +268,7 @@ Test(builds, a_program_with_chosen_and_tuned_models_never_differs_from_itself, .
                 prerank_path(), prerank_path(), s.dir, s.dir, s.dir);
     cr_expect(r.status == 0 || (r.status == 3 && strstr(r.out, "too noisy")), "exit %d: %s%s", r.status,
               r.out, r.err);
-    cr_expect_eq(count(r.out, "skipped "), 1, "instructions: %s", r.out);
+    cr_expect_eq(count_parts(r.out, "skipped "), 1, "instructions: %s", r.out);
     cr_expect_str_eq(scratch_read(&s, "out/old/subsets.csv"), scratch_read(&s, "out/new/subsets.csv"));
     json_t *old = json_loads(scratch_read(&s, "out/old/manifest.json"), 0, NULL),
            *new = json_loads(scratch_read(&s, "out/new/manifest.json"), 0, NULL);
@@ -295,6 +289,6 @@ Test(builds, a_program_with_chosen_and_tuned_models_never_differs_from_itself, .
     size_t points = count_lines(r.out) - 2, listed = count_lines(scratch_read(&s, "out/old/compute.csv")) - 1;
     cr_expect_geq(points, 6, "%s", r.out);
     cr_expect_gt(listed, points, "some are listed under a second name");
-    cr_expect_eq(count(json, "\"metric\": \"p50\""), points, "%s", json);
-    cr_expect_eq(count(json, "\"metric\": \"flops_per_candidate\""), listed, "%s", json);
+    cr_expect_eq(count_parts(json, "\"metric\": \"p50\""), points, "%s", json);
+    cr_expect_eq(count_parts(json, "\"metric\": \"flops_per_candidate\""), listed, "%s", json);
 }

@@ -28,12 +28,6 @@ static const char *terminal(void) {
     return copy;
 }
 
-static size_t count(const char *text, const char *what) {
-    size_t n = 0;
-    for (; (text = strstr(text, what)); text += strlen(what)) n++;
-    return n;
-}
-
 #define EXPECT_HAS(text, what)   cr_expect(strstr(text, what), "\"%s\" is missing", what)
 #define EXPECT_LACKS(text, what) cr_expect_not(strstr(text, what), "\"%s\" must not be there", what)
 
@@ -55,8 +49,8 @@ Test(report, asks_nothing_of_the_network) {
     struct err e = ERR_INIT;
     cr_assert_eq(report_write(s.dir, &e), 0, "%s", e.msg);
     const char *page = scratch_read(&s, "report.html");
-    cr_expect_eq(count(page, "http://") + count(page, "https://"),
-                 count(page, "xmlns=\"http://www.w3.org/2000/svg\""));
+    cr_expect_eq(count_parts(page, "http://") + count_parts(page, "https://"),
+                 count_parts(page, "xmlns=\"http://www.w3.org/2000/svg\""));
     EXPECT_LACKS(page, "src=\"");
     EXPECT_LACKS(page, "url(");
     EXPECT_LACKS(page, "@import");
@@ -75,7 +69,8 @@ Test(report, closes_what_it_opens) {
         snprintf(open, sizeof open, "<%s>", tag[i]);
         snprintf(open_with, sizeof open_with, "<%s ", tag[i]);
         snprintf(close, sizeof close, "</%s>", tag[i]);
-        cr_expect_eq(count(page, open) + count(page, open_with), count(page, close), "<%s>", tag[i]);
+        cr_expect_eq(count_parts(page, open) + count_parts(page, open_with), count_parts(page, close), "<%s>",
+                     tag[i]);
     }
 }
 
@@ -84,10 +79,10 @@ Test(report, shows_pictures_in_two_layouts) {
     struct err e = ERR_INIT;
     cr_assert_eq(report_write(s.dir, &e), 0, "%s", e.msg);
     const char *page = scratch_read(&s, "report.html");
-    size_t figures = count(page, "<figure>");
+    size_t figures = count_parts(page, "<figure>");
     cr_expect_eq(figures, 2 + 2 + 1 + 4, "two trade-offs, two latencies, GAUC, curves of four variants");
-    cr_expect_eq(count(page, "class=\"plot wide\""), figures);
-    cr_expect_eq(count(page, "class=\"plot narrow\""), figures);
+    cr_expect_eq(count_parts(page, "class=\"plot wide\""), figures);
+    cr_expect_eq(count_parts(page, "class=\"plot narrow\""), figures);
 }
 
 Test(report, shows_missing_numbers_as_dashes) {
