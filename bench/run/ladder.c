@@ -15,41 +15,48 @@
 enum { USER_CACHE = 4096, CHECKED = 8 };
 static const double confidence = 0.95;
 
-/* In the order they are added; each has those before it, but a precision has no other precision. The first columns are options of
- * `measure:`. */
-static const struct step {
-    const char *name;
-    bool split_layers;
-    enum tables tables;
-    bool by_column, fuse, skip_zeros;
-    int user_cache, top_by;
-    bool threads, concurrent;
-    enum precision precision;
-} steps[] = {
-    {"cut graph", false, TABLES_NONE, false, false, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"item partial products", true, TABLES_NONE, false, false, false, 0, TOP_BY_SORT, false, false,
-     PRECISION_FP32},
-    {"tables of pair products", true, TABLES_ALL, false, false, false, 0, TOP_BY_SORT, false, false,
-     PRECISION_FP32},
-    {"pair features by column", true, TABLES_ALL, true, false, false, 0, TOP_BY_SORT, false, false,
-     PRECISION_FP32},
-    {"fused blocks", true, TABLES_ALL, true, true, false, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"zeros skipped", true, TABLES_ALL, true, true, true, 0, TOP_BY_SORT, false, false, PRECISION_FP32},
-    {"tables by measured cost", true, TABLES_AUTO, true, true, true, 0, TOP_BY_SORT, false, false,
-     PRECISION_FP32},
-    {"users cached", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SORT, false, false,
-     PRECISION_FP32},
-    {"top-k by selection", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, false, false,
-     PRECISION_FP32},
-    {"threads over candidates", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, true,
-     false, PRECISION_FP32},
-    {"threads over requests", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, false, true,
-     PRECISION_FP32},
-    {"bf16", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_BF16},
-    {"fp16", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_FP16},
-    {"int8", true, TABLES_AUTO, true, true, true, USER_CACHE, TOP_BY_SELECTION, true, false, PRECISION_INT8},
+/* In the order they are added; each has those before it, but `threads over requests` is instead of the step before it, and a
+ * precision has no other precision. */
+enum rank {
+    CUT,
+    SPLIT,
+    TABLES,
+    BY_COLUMN,
+    FUSED,
+    SKIPPING,
+    MEASURED,
+    CACHED,
+    SELECTED,
+    OVER_CANDIDATES,
+    OVER_REQUESTS,
+    BF16,
+    FP16,
+    INT8,
+    STEPS
 };
-enum { STEPS = sizeof steps / sizeof *steps };
+static const char *const names[STEPS] = {[CUT] = "cut graph",
+                                         [SPLIT] = "item partial products",
+                                         [TABLES] = "tables of pair products",
+                                         [BY_COLUMN] = "pair features by column",
+                                         [FUSED] = "fused blocks",
+                                         [SKIPPING] = "zeros skipped",
+                                         [MEASURED] = "tables by measured cost",
+                                         [CACHED] = "users cached",
+                                         [SELECTED] = "top-k by selection",
+                                         [OVER_CANDIDATES] = "threads over candidates",
+                                         [OVER_REQUESTS] = "threads over requests",
+                                         [BF16] = "bf16",
+                                         [FP16] = "fp16",
+                                         [INT8] = "int8"};
+
+static bool over_candidates(enum rank r) { return r >= OVER_CANDIDATES && r != OVER_REQUESTS; }
+
+static enum precision precision_of(enum rank r) {
+    return r == BF16   ? PRECISION_BF16
+           : r == FP16 ? PRECISION_FP16
+           : r == INT8 ? PRECISION_INT8
+                       : PRECISION_FP32;
+}
 
 struct server { /* one scorer with what it writes to */
     struct serving_data data;
@@ -58,7 +65,7 @@ struct server { /* one scorer with what it writes to */
 };
 
 struct rung { /* a model with a number of steps, on requests of one size */
-    const struct step *step;
+    enum rank rank;
     int model; /* of the ladder */
     const struct requests *requests;
     struct server *server; /* [n_servers]: the first has the model, which the others share */
@@ -116,22 +123,22 @@ static void servers_release(struct rung *g) {
     for (int i = g->n_servers - 1; i >= 0; i--) server_release(&g->server[i]);
 }
 
-static struct measure_options measure_of(const struct ladder *l, const struct step *step) {
+static struct measure_options measure_of(const struct ladder *l, enum rank r) {
     struct measure_options m = l->s->x->measure;
-    m.split_layers = step->split_layers;
-    m.tables = step->tables;
-    m.by_column = step->by_column;
-    m.fuse = step->fuse;
-    m.skip_zeros = step->skip_zeros;
-    m.user_cache = step->user_cache;
-    m.top_by = step->top_by;
+    m.split_layers = r >= SPLIT;
+    m.tables = r >= MEASURED ? TABLES_AUTO : r >= TABLES ? TABLES_ALL : TABLES_NONE;
+    m.by_column = r >= BY_COLUMN;
+    m.fuse = r >= FUSED;
+    m.skip_zeros = r >= SKIPPING;
+    m.user_cache = r >= CACHED ? USER_CACHE : 0;
+    m.top_by = r >= SELECTED ? TOP_BY_SELECTION : TOP_BY_SORT;
     return m;
 }
 
-static struct scorer_options options_of(const struct ladder *l, const struct step *step) {
-    const struct measure_options m = measure_of(l, step);
+static struct scorer_options options_of(const struct ladder *l, enum rank r) {
+    const struct measure_options m = measure_of(l, r);
     struct scorer_options o = served_options(l->s, &m, true);
-    o.precision = step->precision;
+    o.precision = precision_of(r);
     o.sample = &l->sample.rows;
     return o;
 }
@@ -141,33 +148,33 @@ static int make_room(struct ladder *l, const struct rung *g, struct scorer_serve
     *v = (struct scorer_server){.requests = g->requests, .topk = (size_t)l->s->x->measure.topk};
     v->score = arena_alloc(&l->arena, most * sizeof *v->score);
     v->order = arena_alloc(&l->arena, most * sizeof *v->order);
-    if (g->step->top_by == TOP_BY_SORT) v->pick = arena_alloc(&l->arena, most * sizeof *v->pick);
-    bool none = !v->score || !v->order || (g->step->top_by == TOP_BY_SORT && !v->pick);
+    bool sorts = g->rank < SELECTED;
+    if (sorts) v->pick = arena_alloc(&l->arena, most * sizeof *v->pick);
+    bool none = !v->score || !v->order || (sorts && !v->pick);
     return none ? err_nomem(e, most * sizeof *v->pick) : 0;
 }
 
 /* ERR_INPUT with a precision: perhaps refused. */
 static int make_server(struct ladder *l, const struct rung *g, struct server *v, struct err *e) {
-    const struct step *step = g->step;
-    const struct measure_options m = measure_of(l, step);
-    const struct scorer_options o = options_of(l, step);
+    const struct measure_options m = measure_of(l, g->rank);
+    const struct scorer_options o = options_of(l, g->rank);
     TRY(make_room(l, g, &v->scorer, e));
     if (v != g->server) return scorer_share(g->server->scorer.scorer, NULL, &v->scorer.scorer, e);
     TRY(served_data(l->s, &m, &v->data, e));
-    return scorer_create(&l->model[g->model].graph, &v->data, &o, step->threads ? l->pool : NULL,
+    return scorer_create(&l->model[g->model].graph, &v->data, &o, over_candidates(g->rank) ? l->pool : NULL,
                          &v->scorer.scorer, e);
 }
 
-static int add_rung(struct ladder *l, int model, const struct step *step, const struct requests *requests) {
+static int add_rung(struct ladder *l, int model, enum rank rank, const struct requests *requests) {
     struct rung *g = &l->rung[l->n_rungs];
     struct err refused = ERR_INIT;
     int threads = pool_threads(l->pool);
-    *g = (struct rung){.step = step, .model = model, .requests = requests};
-    g->round.name = step->name;
-    g->n_servers = step->concurrent ? threads : 1;
+    *g = (struct rung){.rank = rank, .model = model, .requests = requests};
+    g->round.name = names[rank];
+    g->n_servers = rank == OVER_REQUESTS ? threads : 1;
     g->round.servers = g->n_servers;
     g->round.pool = l->pool;
-    if (step->concurrent && threads == 1) return 0;
+    if (rank == OVER_REQUESTS && threads == 1) return 0;
     if (!(g->server = arena_alloc(&l->arena, (size_t)g->n_servers * sizeof *g->server)))
         return err_nomem(l->e, sizeof *g->server);
     int rc = 0;
@@ -177,7 +184,7 @@ static int add_rung(struct ladder *l, int model, const struct step *step, const 
         return 0;
     }
     servers_release(g);
-    if (step->precision == PRECISION_FP32) return *l->e = refused, rc;
+    if (precision_of(rank) == PRECISION_FP32) return *l->e = refused, rc;
     progress_note("ladder: %s: %s", l->model[model].run->id, refused.msg);
     return 0;
 }
@@ -186,10 +193,10 @@ static int add_rung(struct ladder *l, int model, const struct step *step, const 
 static int judge(struct ladder *l) {
     const struct rung *g = &l->rung[l->n_rungs - 1];
     struct model *m = &l->model[g->model];
-    const struct measure_options measure = measure_of(l, g->step);
-    const struct scorer_options o = options_of(l, g->step);
+    const struct measure_options measure = measure_of(l, g->rank);
+    const struct scorer_options o = options_of(l, g->rank);
     return precision_gauc(l->s, &measure, &m->graph, g->server->scorer.scorer, &o,
-                          g->step->threads ? l->pool : NULL, &m->gauc[g->step - steps], l->e);
+                          over_candidates(g->rank) ? l->pool : NULL, &m->gauc[g->rank], l->e);
 }
 
 static int add_model(struct ladder *l, const struct sweep_run *r) {
@@ -201,7 +208,7 @@ static int add_model(struct ladder *l, const struct sweep_run *r) {
     for (int k = 0; k < l->n_sizes; k++)
         for (int i = 0; i < STEPS; i++) {
             int before = l->n_rungs;
-            TRY(add_rung(l, at, &steps[i], &l->requests[k]));
+            TRY(add_rung(l, at, (enum rank)i, &l->requests[k]));
             if (!k && l->n_rungs > before) TRY(judge(l)); /* quality knows no number of candidates */
         }
     return 0;
@@ -257,7 +264,7 @@ static double at_percentile(const struct rung *g, double q) {
 
 static double floor_of(const struct ladder *l, const struct rung *g) {
     const struct scorer_cost cost = scorer_cost(g->server->scorer.scorer);
-    return served_floor_us(&cost, (double)g->requests->most, g->step->user_cache > 0, l->machine);
+    return served_floor_us(&cost, (double)g->requests->most, g->rank >= CACHED, l->machine);
 }
 
 static int row(struct ladder *l, const struct rung *g) {
@@ -274,18 +281,18 @@ static int row(struct ladder *l, const struct rung *g) {
     csv_text(&c, sm->variant->id);
     csv_text(&c, sm->subset->name);
     csv_int(&c, (int64_t)g->requests->most);
-    csv_int(&c, g->step - steps);
-    csv_text(&c, g->step->name);
-    csv_text(&c, precision_names[g->step->precision]);
-    csv_int(&c, g->step->threads || g->step->concurrent ? pool_threads(l->pool) : 1);
+    csv_int(&c, g->rank);
+    csv_text(&c, names[g->rank]);
+    csv_text(&c, precision_names[precision_of(g->rank)]);
+    csv_int(&c, g->rank >= OVER_CANDIDATES ? pool_threads(l->pool) : 1);
     csv_int(&c, g->n_servers);
     csv_int(&c, (int64_t)counted);
     csv_num(&c, p50);
     csv_num(&c, at_percentile(g, 0.99));
     csv_num(&c, rounds_qps(&g->round));
     csv_num(&c, at_percentile(first, 0.5) / p50);
-    csv_num(&c, m->gauc[g->step - steps]);
-    csv_num(&c, m->gauc[g->step - steps] - m->gauc[0]);
+    csv_num(&c, m->gauc[g->rank]);
+    csv_num(&c, m->gauc[g->rank] - m->gauc[0]);
     csv_num(&c, differs);
     csv_num(&c, hits / counted);
     csv_num(&c, floor_of(l, g));
