@@ -70,8 +70,7 @@ struct scorer_options {
     /* Run the pair stage by the fused engine (nn/fused/fused.h) where it has that shape, and two towers in fp32 in one
      * sweep over the records (nn/dots.h); op by op otherwise. */
     bool fuse;
-    bool
-        skip_zeros; /* of the fused engine: activations that are 0 behind a relu are not multiplied; the same scores */
+    bool skip_zeros; /* the fused engine does not multiply activations that are 0; the same scores */
     /* Of item records (in whichever store), tables, weights and activations of the pair stage; the user stage is fp32.
      * Models that the fused engine does not run have records and the weights of linear layers and of the attention network
      * in it, all else in fp32; one that has neither is refused. */

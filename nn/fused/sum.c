@@ -251,7 +251,9 @@ AVX512 static void sum_f32_zmm(size_t rows, const struct fused_sum *s, bool relu
 
 DOT static void sum_bf16_pack_dot(size_t rows, const struct fused_sum *s, bool relu, uint32_t *out,
                                   size_t ld) {
-    const __m512bh high = (__m512bh)_mm512_set1_epi32(0x3f800000); /* 1 and 0 */
+    /* A word's high half is added as its product with 1, the low half's with 0: by the units of products, which would have
+     * nothing to do beside those of sums. The same roundings. */
+    const __m512bh high = (__m512bh)_mm512_set1_epi32(0x3f800000);
     for (size_t r = 0; r < rows; r++) {
         const char *at[FUSED_TERMS];
         const float *base = s->base + r * s->base_ld;
